@@ -1,0 +1,15 @@
+//! ws4redis: a WebSocket gateway for Redis.
+//!
+//! The map, in reading order. The hallway is the vocabulary that all floors share; **wire** turns bytes into
+//! values and back; **hub** turns values into decisions; **net** turns decisions into system calls.
+
+pub mod channel;
+pub mod close;
+pub mod config;
+pub mod limits;
+pub mod peer;
+pub mod refusal;
+pub mod report;
+pub mod tick;
+
+pub mod wire;

@@ -1,0 +1,136 @@
+//! What is worth telling: the hub says what happened, the reactor writes one log line for each, and
+//! [`Tally`] counts it. A report never holds a token, a cookie, a query or a message's body.
+
+use std::time::Duration;
+
+use crate::close::Close;
+use crate::peer::{From, PeerId};
+use crate::refusal::Refusal;
+
+/// One event that an operator may want to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// A client got its 101.
+    Opened {
+        /// The session.
+        id: PeerId,
+        /// Where it comes from.
+        from: From,
+        /// What it asked for.
+        facility: String,
+        /// How many channels it hears.
+        channels: usize,
+    },
+    /// A session ended.
+    Closed {
+        /// The session.
+        id: PeerId,
+        /// Why.
+        close: Close,
+        /// How long it was open.
+        lasted: Duration,
+    },
+    /// A request was refused.
+    Refused {
+        /// Where it came from.
+        from: From,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The link to Redis changed.
+    Link(LinkReport),
+    /// A message from Redis was over the limit and skipped.
+    Oversize {
+        /// Its size in bytes, as announced.
+        bytes: u64,
+    },
+    /// Redis answered a client's publish with an error.
+    PublishRefused {
+        /// Redis' own words.
+        error: String,
+    },
+    /// Publishes of clients waited too long for Redis and were dropped.
+    PublishesExpired {
+        /// How many.
+        count: usize,
+    },
+    /// The process's byte budget was reached and slow sessions were closed for it.
+    BudgetReached {
+        /// How many sessions were closed.
+        closed: usize,
+    },
+    /// Draining has begun.
+    Draining {
+        /// Sessions to close.
+        sessions: usize,
+    },
+    /// Draining has ended.
+    Drained {
+        /// Sessions that were dropped without an orderly close, at the deadline.
+        left: usize,
+    },
+}
+
+/// What became of the link to Redis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkReport {
+    /// Greeted, authenticated, subscribed.
+    Ready {
+        /// Redis' version, as it says.
+        version: String,
+        /// Channels subscribed anew.
+        channels: usize,
+    },
+    /// It ended, or a try to connect failed.
+    Down {
+        /// In one line: what, and what to do.
+        why: String,
+        /// When the next try is made.
+        retry_in: Duration,
+    },
+}
+
+/// Everything that is counted. Plain numbers: the hub adds to them, `/metrics` prints them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tally {
+    /// Sessions open now.
+    pub sessions: u64,
+    /// Handshakes under way now.
+    pub pending: u64,
+    /// Channels with a member now.
+    pub channels: u64,
+    /// Sessions opened since the start.
+    pub opened: u64,
+    /// Messages that Redis pushed.
+    pub messages_in: u64,
+    /// Their payload bytes.
+    pub messages_in_bytes: u64,
+    /// Messages queued to clients: one for each message and member.
+    pub deliveries: u64,
+    /// Persisted messages sent on connect or after an outage.
+    pub snapshots: u64,
+    /// Bytes handed to clients' sockets.
+    pub sent_bytes: u64,
+    /// Bytes that wait for clients now.
+    pub queued_bytes: u64,
+    /// Messages from clients that were published.
+    pub published: u64,
+    /// Publishes that wait for Redis or for its answer now.
+    pub publish_queue: u64,
+    /// Publishes lost to age or to an error of Redis.
+    pub publishes_failed: u64,
+    /// Messages of Redis that were over the limit.
+    pub oversize: u64,
+    /// Endings, in the order of [`Close::ALL`].
+    pub closes: [u64; Close::ALL.len()],
+    /// Refusals, in the order of [`Refusal::ALL`].
+    pub refusals: [u64; Refusal::ALL.len()],
+    /// Is the link to Redis ready?
+    pub link_ready: bool,
+    /// How often it was lost, or could not be had.
+    pub link_losses: u64,
+    /// The last canary's way through Redis and back.
+    pub canary_delay: Option<Duration>,
+    /// Commands sent to Redis.
+    pub redis_commands: u64,
+}
