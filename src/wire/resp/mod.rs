@@ -8,6 +8,7 @@ mod encode;
 mod inbox;
 mod replies;
 mod scalar;
+mod usual;
 
 use bytes::Bytes;
 
