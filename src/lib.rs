@@ -12,4 +12,6 @@ pub mod refusal;
 pub mod report;
 pub mod tick;
 
+pub mod hub;
+pub mod metrics;
 pub mod wire;

@@ -1,0 +1,441 @@
+//! The middle floor: values into decisions.
+//!
+//! Laws of this floor: no sockets, no clock, no randomness but a seed, no logging. **Facts** go in, each with the
+//! time at which it happened; **wishes** come out, pulled by the caller until there are none. So the whole
+//! gateway runs in a test without a socket, and a run can be replayed from its seed.
+//!
+//! [`Hub`] is a switchboard: it hands each fact to the room whose rules it concerns and has none of its own. The
+//! rooms: `admission` (request to 101), `conversation` (what clients say), `delivery` (what Redis says),
+//! `ending` (goodbyes), `drain`, `admin`; and the memories they share: `peers`, `channels`, `outbox`, `timers`,
+//! `redis`.
+
+pub mod access;
+mod addresses;
+mod admin;
+mod admission;
+mod channels;
+mod conversation;
+mod delivery;
+mod drain;
+pub mod embedded;
+mod ending;
+mod fingerprint;
+mod outbox;
+mod page;
+mod peers;
+mod redis;
+mod session;
+mod timers;
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use bytes::Bytes;
+
+use self::access::subscriber::Subscriber;
+use self::addresses::Addresses;
+use self::channels::Channels;
+use self::drain::Drain;
+use self::embedded::Embedded;
+use self::fingerprint::Fingerprints;
+use self::outbox::Frames;
+use self::peers::{Peer, Peers};
+use self::redis::Redis;
+use self::redis::answers::GivenUp;
+use self::redis::link::Link;
+use self::session::{Due, Session, State};
+use self::timers::Timers;
+use crate::close::Close;
+use crate::config::Config;
+use crate::limits::ADMIN_CONNECTIONS_MAX;
+use crate::peer::{Door, From, PeerId};
+use crate::refusal::Refusal;
+use crate::report::{LinkReport, Report, Tally};
+use crate::tick::Tick;
+use crate::wire::http;
+
+/// The gateway without its sockets.
+///
+/// Facts: [`accepted`](Hub::accepted), [`connected`](Hub::connected), [`received`](Hub::received),
+/// [`sent`](Hub::sent), [`lost`](Hub::lost), [`elapsed`](Hub::elapsed), [`drain`](Hub::drain). After facts, empty
+/// the wishes in this order, each until it says `None`: [`next_action`](Hub::next_action),
+/// [`next_write`](Hub::next_write) (with [`pending`](Hub::pending)), [`next_report`](Hub::next_report); then
+/// sleep until [`deadline`](Hub::deadline). Time never goes backwards.
+pub struct Hub {
+    config: Config,
+    subscriber: Box<dyn Subscriber>,
+    peers: Peers,
+    channels: Channels,
+    redis: Redis,
+    embedded: Option<Embedded>,
+    frames: Frames,
+    timers: Timers,
+    addresses: Addresses,
+    fingerprints: Fingerprints,
+    random: fastrand::Rng,
+    /// The playground, as a whole answer, if it is on.
+    page: Option<Bytes>,
+    heartbeat: Option<String>,
+    drain: Option<Drain>,
+    outage: Option<Outage>,
+    counts: Tally,
+    dirty: VecDeque<PeerId>,
+    actions: VecDeque<Action>,
+    reports: VecDeque<Report>,
+}
+
+/// What the reactor is to do with a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Connect to Redis, as this peer; say [`Hub::connected`] or [`Hub::lost`].
+    Connect(PeerId),
+    /// Close our side of the connection; what the peer still sends is to be received.
+    HalfClose(PeerId),
+    /// Close the connection and forget it.
+    Drop(PeerId),
+}
+
+/// How a connection was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lost {
+    /// The peer closed its side.
+    Ended,
+    /// It could not be made, or it broke; the system's words.
+    Failed(String),
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lost::Ended => f.write_str("the other side closed the connection"),
+            Lost::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+/// While the link is down: what was told of it, so that a long outage is not a line every two seconds.
+#[derive(Debug)]
+struct Outage {
+    why: String,
+    told_at: Tick,
+}
+
+impl Hub {
+    /// A gateway with nobody connected. `seed` is all the chance there will be: equal seeds and facts make equal
+    /// wishes.
+    pub fn new(config: Config, subscriber: Box<dyn Subscriber>, seed: u64) -> Hub {
+        let mut random = fastrand::Rng::with_seed(seed);
+        Hub {
+            subscriber,
+            peers: Peers::default(),
+            channels: Channels::new(random.u64(..)),
+            redis: Redis::new(&config, random.fork()),
+            embedded: config.embedded.is_some().then(Embedded::new),
+            frames: Frames::default(),
+            timers: Timers::default(),
+            addresses: Addresses::default(),
+            fingerprints: Fingerprints::new(random.u64(..)),
+            random,
+            page: config.playground.then(|| page::render(&config)),
+            heartbeat: config.heartbeat.clone(),
+            drain: None,
+            outage: None,
+            counts: Tally::default(),
+            dirty: VecDeque::new(),
+            actions: VecDeque::new(),
+            reports: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// Somebody connected. If there is no room, what to say before closing the connection.
+    pub fn accepted(&mut self, now: Tick, door: Door, from: From) -> Result<PeerId, Bytes> {
+        let limits = &self.config.limits;
+        let full = match door {
+            Door::Client => {
+                self.counts.pending >= limits.pending_max as u64
+                    || self.counts.clients >= (limits.sessions_max + limits.pending_max) as u64
+            }
+            Door::Admin => self.counts.admins >= ADMIN_CONNECTIONS_MAX as u64,
+            Door::Embedded => return self.backend_accepted(),
+        };
+        if full {
+            self.counts.refusals[Refusal::Full.index()] += 1;
+            self.reports.push_back(Report::Refused { from, refusal: Refusal::Full });
+            return Err(http::refusal(Refusal::Full));
+        }
+        let due = now + limits.handshake_timeout;
+        let id = self.peers.insert(Peer::Session(Session::new(now, from, door)));
+        if let Some(session) = self.peers.session_mut(id) {
+            self.timers.set(id, &mut session.alarm, due);
+        }
+        match door {
+            Door::Admin => self.counts.admins += 1,
+            Door::Client | Door::Embedded => {
+                self.counts.clients += 1;
+                self.counts.pending += 1;
+            }
+        }
+        Ok(id)
+    }
+
+    /// The connection asked for by [`Action::Connect`] stands.
+    pub fn connected(&mut self, now: Tick, id: PeerId) {
+        if self.redis.link.id() == Some(id) {
+            self.redis.connected(now);
+        }
+    }
+
+    /// Bytes came. Those of a client are unmasked in place.
+    pub fn received(&mut self, now: Tick, id: PeerId, bytes: &mut [u8]) {
+        match self.peers.get(id) {
+            None => {}
+            Some(Peer::Link) => self.redis_spoke(now, bytes),
+            Some(Peer::Backend) => {
+                if let Some(embedded) = &mut self.embedded {
+                    embedded.received(now, id, bytes);
+                }
+            }
+            Some(Peer::Session(session)) => match session.state {
+                State::Reading { .. } => self.read_head(now, id, bytes),
+                State::Admitting(_) => self.read_early(now, id, bytes),
+                State::Open(_) => self.client_spoke(now, id, bytes),
+                State::Ending { .. } => {}
+            },
+        }
+    }
+
+    /// `n` bytes of what was pending were written.
+    pub fn sent(&mut self, id: PeerId, n: usize) {
+        match self.peers.get_mut(id) {
+            None => {}
+            Some(Peer::Link) => {
+                if let Link::Up(up) = &mut self.redis.link {
+                    up.advance(n);
+                }
+            }
+            Some(Peer::Backend) => {
+                if let Some(embedded) = &mut self.embedded {
+                    embedded.sent(id, n);
+                    if embedded.finished(id) {
+                        self.peer_lost(Tick::ZERO, id, Lost::Ended);
+                    }
+                }
+            }
+            Some(Peer::Session(session)) => {
+                self.frames.advance(&mut session.outbox, n);
+                self.counts.sent_bytes += n as u64;
+                if session.outbox.is_empty() {
+                    self.flushed(id);
+                }
+            }
+        }
+    }
+
+    /// A connection is gone, or could not be made.
+    pub fn lost(&mut self, now: Tick, id: PeerId, lost: Lost) {
+        self.peer_lost(now, id, lost);
+    }
+
+    /// Time has passed: does whatever is due.
+    pub fn elapsed(&mut self, now: Tick) {
+        if let Err(GivenUp(why)) = self.redis.elapsed(now) {
+            self.give_up_link(now, why);
+        }
+        if let Link::Down { retry_at, .. } = self.redis.link
+            && retry_at <= now
+        {
+            let id = self.peers.insert(Peer::Link);
+            self.redis.link.connecting(now, id);
+            self.actions.push_back(Action::Connect(id));
+        }
+        self.look_again(now);
+        self.expire_publishes(now);
+        if let Some(embedded) = &mut self.embedded {
+            embedded.elapsed(now);
+        }
+        while let Some(id) = self.timers.pop(now, &mut self.peers, |peers, id| {
+            peers.session_mut(id).map(|session| &mut session.alarm)
+        }) {
+            self.session_due(now, id);
+        }
+        self.drain_elapsed(now);
+        self.frames.shrink();
+    }
+
+    /// What to do with a socket next.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Who has something to write: each, once. Redis first, since what it is asked takes longest.
+    pub fn next_write(&mut self) -> Option<PeerId> {
+        if let Link::Up(up) = &mut self.redis.link
+            && up.take_dirty()
+        {
+            return Some(up.id);
+        }
+        if let Some(id) = self.embedded.as_mut().and_then(Embedded::next_dirty) {
+            return Some(id);
+        }
+        loop {
+            let id = self.dirty.pop_front()?;
+            if let Some(session) = self.peers.session_mut(id) {
+                session.dirty = false;
+                return Some(id);
+            }
+        }
+    }
+
+    /// What to write to a peer now: in place where it can be, else gathered into `cork`. Empty is nothing.
+    pub fn pending<'a>(&'a self, id: PeerId, cork: &'a mut Vec<u8>) -> &'a [u8] {
+        match self.peers.get(id) {
+            None => &[],
+            Some(Peer::Link) => match &self.redis.link {
+                Link::Up(up) => up.pending(),
+                _ => &[],
+            },
+            Some(Peer::Backend) => {
+                self.embedded.as_ref().map_or(&[], |embedded| embedded.pending(id))
+            }
+            Some(Peer::Session(session)) if session.is_writable() => {
+                self.frames.front(&session.outbox, cork)
+            }
+            Some(Peer::Session(_)) => &[],
+        }
+    }
+
+    /// What is worth telling next.
+    pub fn next_report(&mut self) -> Option<Report> {
+        self.reports.pop_front()
+    }
+
+    /// When [`Hub::elapsed`] must be called next, if nothing else happens.
+    pub fn deadline(&self) -> Option<Tick> {
+        let embedded = self.embedded.as_ref().and_then(Embedded::deadline);
+        let drain = self.drain.as_ref().and_then(Drain::deadline);
+        [self.timers.deadline(), self.redis.deadline(), embedded, drain].into_iter().flatten().min()
+    }
+
+    /// May new clients be sent here? If not, why.
+    pub fn ready(&self) -> Result<(), &'static str> {
+        if self.drain.is_some() {
+            Err("draining")
+        } else if !self.redis.is_proven() {
+            Err("no proven link to Redis")
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Everything that is counted, as of now.
+    pub fn tally(&self) -> Tally {
+        Tally {
+            channels: self.channels.len() as u64,
+            queued_bytes: self.frames.bytes() as u64,
+            publish_queue: self.redis.publishes.len() as u64,
+            link_ready: self.redis.is_proven(),
+            redis_commands: self.redis.commands(),
+            ..self.counts.clone()
+        }
+    }
+
+    /// Panics unless all invariants hold that relate the rooms to each other. For tests and simulations.
+    pub fn check(&self) {
+        self.channels.check();
+        self.frames.check(self.peers.sessions().map(|(_, session)| &session.outbox));
+        if let Some(embedded) = &self.embedded {
+            embedded.check();
+        }
+        let sessions = || self.peers.sessions().map(|(_, session)| session);
+        let open = sessions().filter(|session| matches!(session.state, State::Open(_))).count();
+        assert_eq!(open as u64, self.counts.sessions, "open sessions are counted");
+        let clients = || sessions().filter(|session| session.door == Door::Client);
+        let pending = clients().filter(|session| session.is_pending()).count();
+        assert_eq!(pending as u64, self.counts.pending, "pending sessions are counted");
+        assert_eq!(clients().count() as u64, self.counts.clients, "clients are counted");
+        for (id, session) in self.peers.sessions() {
+            let listed = self.dirty.iter().filter(|dirty| **dirty == id).count();
+            assert_eq!(listed, usize::from(session.dirty), "a dirty session is listed once");
+            let hears = matches!(session.state, State::Open(_) | State::Admitting(_));
+            assert!(hears || self.channels.heard_by(id.index) == 0, "only the living are members");
+        }
+        assert!(self.addresses.total() <= open + pending, "addresses hold no dead sessions");
+    }
+
+    fn backend_accepted(&mut self) -> Result<PeerId, Bytes> {
+        let id = self.peers.insert(Peer::Backend);
+        if self.embedded.as_mut().is_some_and(|embedded| embedded.accepted(id)) {
+            return Ok(id);
+        }
+        self.peers.remove(id);
+        Err(Bytes::from_static(b"-ERR max number of clients reached\r\n"))
+    }
+
+    fn session_due(&mut self, now: Tick, id: PeerId) {
+        let Some(session) = self.peers.session_mut(id) else { return };
+        match session.due(now, &self.config.limits) {
+            Due::Handshake => {
+                let refusal = match session.state {
+                    State::Admitting(_) => Refusal::RedisAway,
+                    _ => Refusal::TooLate,
+                };
+                self.refuse(now, id, refusal);
+            }
+            Due::Idle => self.close(now, id, Close::Idle),
+            Due::Drop => self.drop_peer(id),
+            Due::Nothing => self.rearm(id),
+            due @ Due::Send { .. } => self.open_due(now, id, due),
+        }
+    }
+
+    fn mark_dirty(&mut self, id: PeerId) {
+        if let Some(session) = self.peers.session_mut(id)
+            && !session.dirty
+            && !session.outbox.is_empty()
+        {
+            session.dirty = true;
+            self.dirty.push_back(id);
+        }
+    }
+
+    /// Bytes that count against the process's budget.
+    fn held_bytes(&self) -> usize {
+        self.frames.bytes() + self.counts.partial_bytes as usize
+    }
+
+    /// The link is lost: sessions stay, whoever was about to join is told to come back.
+    fn give_up_link(&mut self, now: Tick, why: String) {
+        let Some(id) = self.redis.link.id() else { return };
+        let retry_in = self.redis.lost(now);
+        self.drop_peer(id);
+        self.counts.link_losses += 1;
+        let mut waiting = Vec::new();
+        for channel in self.channels.iter_mut() {
+            channel.subscription = redis::subscriptions::Subscription::Unasked;
+            waiting.append(&mut channel.snapshot.lost());
+        }
+        for id in waiting {
+            self.refuse(now, id, Refusal::RedisAway);
+        }
+        let is_news = self.outage.as_ref().is_none_or(|outage| {
+            outage.why != why || now.since(outage.told_at) >= std::time::Duration::from_secs(30)
+        });
+        if is_news {
+            self.outage = Some(Outage { why: why.clone(), told_at: now });
+            self.reports.push_back(Report::Link(LinkReport::Down { why, retry_in }));
+        }
+    }
+
+    fn expire_publishes(&mut self, now: Tick) {
+        let mut count = 0;
+        while let Some(publish) = self.redis.publishes.expired(now, &self.config.limits) {
+            count += 1;
+            self.close(now, publish.from, Close::PublishQueueFull);
+        }
+        if count > 0 {
+            self.counts.publishes_failed += count as u64;
+            self.reports.push_back(Report::PublishesExpired { count });
+        }
+    }
+}
