@@ -53,6 +53,18 @@ impl Hub {
         self.reports.push_back(Report::Draining { sessions: self.counts.sessions as usize });
     }
 
+    /// Has it begun to drain?
+    pub fn is_draining(&self) -> bool {
+        self.drain.is_some()
+    }
+
+    /// Ends a drain at once, as at its deadline.
+    pub fn stop(&mut self, now: Tick) {
+        if self.is_draining() && !self.is_drained() {
+            self.end_drain(now);
+        }
+    }
+
     /// Is the drain over? Then the process may end.
     pub fn is_drained(&self) -> bool {
         self.drain.as_ref().is_some_and(|drain| drain.finished)

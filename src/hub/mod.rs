@@ -206,7 +206,7 @@ impl Hub {
     }
 
     /// `n` bytes of what was pending were written.
-    pub fn sent(&mut self, id: PeerId, n: usize) {
+    pub fn sent(&mut self, now: Tick, id: PeerId, n: usize) {
         match self.peers.get_mut(id) {
             None => {}
             Some(Peer::Link) => {
@@ -218,7 +218,7 @@ impl Hub {
                 if let Some(embedded) = &mut self.embedded {
                     embedded.sent(id, n);
                     if embedded.finished(id) {
-                        self.peer_lost(Tick::ZERO, id, Lost::Ended);
+                        self.peer_lost(now, id, Lost::Ended);
                     }
                 }
             }
@@ -285,6 +285,12 @@ impl Hub {
                 return Some(id);
             }
         }
+    }
+
+    /// Does somebody wait to be named by [`Hub::next_write`]?
+    pub fn has_writes(&self) -> bool {
+        let link = matches!(&self.redis.link, Link::Up(up) if up.is_dirty());
+        link || !self.dirty.is_empty() || self.embedded.as_ref().is_some_and(Embedded::has_dirty)
     }
 
     /// What to write to a peer now: in place where it can be, else gathered into `cork`. Empty is nothing.
@@ -361,6 +367,12 @@ impl Hub {
             assert!(hears || self.channels.heard_by(id.index) == 0, "only the living are members");
         }
         assert!(self.addresses.total() <= open + pending, "addresses hold no dead sessions");
+    }
+
+    /// What to say to somebody who cannot even be accepted.
+    pub fn full(&mut self) -> Bytes {
+        self.counts.refusals[Refusal::Full.index()] += 1;
+        http::refusal(Refusal::Full)
     }
 
     fn backend_accepted(&mut self) -> Result<PeerId, Bytes> {

@@ -10,6 +10,7 @@ impl Embedded {
     pub fn accepted(&mut self, _id: PeerId) -> bool { true }
     pub fn received(&mut self, _now: Tick, _id: PeerId, _bytes: &[u8]) {}
     pub fn lost(&mut self, _id: PeerId) {}
+    pub fn has_dirty(&self) -> bool { false }
     pub fn next_dirty(&mut self) -> Option<PeerId> { None }
     pub fn pending(&self, _id: PeerId) -> &[u8] { &[] }
     pub fn sent(&mut self, _id: PeerId, _n: usize) {}

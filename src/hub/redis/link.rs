@@ -178,6 +178,10 @@ impl Up {
         }
     }
 
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
     /// Was anything said since the last time it was asked?
     pub(crate) fn take_dirty(&mut self) -> bool {
         std::mem::take(&mut self.dirty)
