@@ -12,4 +12,5 @@ pub mod refusal;
 pub mod report;
 pub mod tick;
 
+pub mod hub;
 pub mod wire;

@@ -1,0 +1,3 @@
+//! The middle floor: values into decisions, without sockets, clock, randomness or logging.
+
+pub mod embedded;
