@@ -21,8 +21,7 @@ pub(super) struct Client {
     pub(super) db: u8,
     pub(super) names: Names,
     pub(super) transaction: Transaction,
-    /// The keys under WATCH, each with its version at that moment.
-    pub(super) watches: BTreeMap<Key, Version>,
+    pub(super) watches: Watches,
 }
 
 /// What a client calls itself.
@@ -31,6 +30,15 @@ pub(super) struct Names {
     pub(super) client: Bytes,
     pub(super) library: Bytes,
     pub(super) library_version: Bytes,
+}
+
+/// The keys under WATCH.
+#[derive(Debug, Default)]
+pub(super) struct Watches {
+    /// With each, its version when the watch began.
+    pub(super) versions: BTreeMap<Key, Version>,
+    /// What the keys take together.
+    bytes: usize,
 }
 
 /// Where a client stands between MULTI and EXEC.
@@ -65,11 +73,22 @@ impl Client {
             db: 0,
             names: Names::default(),
             transaction: Transaction::None,
-            watches: BTreeMap::new(),
+            watches: Watches::default(),
         }
     }
 
+    /// Bytes that it has sent and that are still here: half a command, commands that wait for EXEC, watched keys.
+    pub(super) fn held(&self) -> usize {
+        let queued = match &self.transaction {
+            Transaction::Queued { bytes, .. } => *bytes,
+            Transaction::None | Transaction::Spoiled => 0,
+        };
+        self.reader.held() + queued + self.watches.bytes
+    }
+
     pub(super) fn check(&self) {
+        let keys = self.watches.versions.keys();
+        assert_eq!(self.watches.bytes, keys.map(cost_of_watch).sum::<usize>());
         if let Transaction::Queued { commands, bytes } = &self.transaction {
             let sum: usize = commands.iter().map(|queued| cost(&queued.args)).sum();
             assert_eq!(*bytes, sum, "the queue of MULTI is counted");
@@ -106,6 +125,31 @@ impl Transaction {
             *self = Transaction::Spoiled;
         }
     }
+}
+
+impl Watches {
+    /// Adds a key that is not among them, if there is room for it; `version` begins the watch.
+    pub(super) fn add(
+        &mut self,
+        key: Key,
+        version: impl FnOnce(&Key) -> Version,
+    ) -> Result<(), CommandError> {
+        let cost = cost_of_watch(&key);
+        if self.versions.len() >= EMBEDDED_QUEUED_MAX
+            || self.bytes + cost > EMBEDDED_COMMAND_BYTES_MAX
+        {
+            return Err(CommandError::TransactionTooLarge);
+        }
+        self.bytes += cost;
+        let version = version(&key);
+        self.versions.insert(key, version);
+        Ok(())
+    }
+}
+
+fn cost_of_watch(key: &Key) -> usize {
+    // Here and in the keyspace.
+    key.name.len() + 2 * size_of::<(Key, Version)>()
 }
 
 fn cost(args: &[Bytes]) -> usize {

@@ -6,8 +6,8 @@
 //! RESP3, and answers as Redis does, errors included: redis-cli, redis-py and the gateway's own link cannot tell.
 //! Where it must differ (its limits, no wall clock) it says so in an error. Nothing outlives the process.
 //!
-//! Rooms: [`keyspace`] has the values, [`pubsub`] knows who hears what, [`outboxes`] holds what waits to be
-//! sent, [`client`] is one connection; [`commands`] has a function for each command and no memory at all.
+//! Rooms: `keyspace` has the values, `pubsub` knows who hears what, `outboxes` holds what waits to be sent,
+//! `client` is one connection; `commands` has a function for each command and no memory at all.
 
 mod client;
 mod commands;
@@ -19,7 +19,7 @@ mod pubsub;
 
 use std::collections::BTreeMap;
 
-use crate::limits::EMBEDDED_CONNECTIONS_MAX;
+use crate::limits::{EMBEDDED_BUFFERS_BYTES_MAX, EMBEDDED_CONNECTIONS_MAX};
 use crate::peer::PeerId;
 use crate::tick::Tick;
 use crate::wire::resp::Reply;
@@ -37,6 +37,8 @@ pub struct Embedded {
     keys: Keyspace,
     pubsub: PubSub,
     outboxes: Outboxes,
+    /// Bytes that all clients have sent and that are still here, see [`Client::held`].
+    held: usize,
     /// Connections accepted so far: the ids that `CLIENT ID` tells.
     accepted: u64,
 }
@@ -60,10 +62,15 @@ impl Embedded {
 
     /// Bytes came from a client: executes the commands that are whole with them.
     pub fn received(&mut self, now: Tick, id: PeerId, bytes: &[u8]) {
+        self.make_room(bytes.len());
+        if !self.outboxes.is_open(id) {
+            return;
+        }
         // The client steps out of the table while it speaks: it changes, and the others may be looked at.
         let Some(mut client) = self.clients.remove(&id) else {
             return;
         };
+        let held_before = client.held();
         client.reader.feed(bytes);
         // Who said QUIT, or was cut off for what its last command answers, is not heard any more.
         while self.outboxes.is_open(id) {
@@ -77,13 +84,15 @@ impl Embedded {
                 }
             }
         }
+        self.held = self.held - held_before + client.held();
         self.clients.insert(id, client);
     }
 
     /// A client's connection is gone, whoever ended it: forgets the client.
     pub fn lost(&mut self, id: PeerId) {
         if let Some(client) = self.clients.remove(&id) {
-            self.keys.unwatch(client.watches);
+            self.held -= client.held();
+            self.keys.unwatch(client.watches.versions);
         }
         self.pubsub.forget(id);
         self.outboxes.close(id);
@@ -124,12 +133,34 @@ impl Embedded {
     /// # Panics
     /// If an invariant of a room, or one between two of them, does not hold.
     pub fn check(&self) {
-        self.keys
-            .check(self.clients.values().flat_map(|client| &client.watches));
+        self.keys.check(
+            self.clients
+                .values()
+                .flat_map(|client| &client.watches.versions),
+        );
+        let held = self.clients.values().map(Client::held);
+        assert_eq!(self.held, held.sum::<usize>(), "what is held is counted");
         self.pubsub.check(|id| self.clients.contains_key(&id));
         self.outboxes.check(|id| self.clients.contains_key(&id));
         for client in self.clients.values() {
             client.check();
+        }
+    }
+
+    /// Makes room for bytes that came. Where all clients together hold too much, the one that holds the most is
+    /// closed, whoever is about to add to it.
+    fn make_room(&mut self, bytes: usize) {
+        while self.held + bytes > EMBEDDED_BUFFERS_BYTES_MAX {
+            let clients = self.clients.iter_mut();
+            let fattest = clients.max_by_key(|(_, client)| client.held());
+            let Some((&id, client)) = fattest.filter(|(_, client)| client.held() > 0) else {
+                break;
+            };
+            self.held -= client.held();
+            let number = client.number;
+            let client = std::mem::replace(client, Client::new(number));
+            self.keys.unwatch(client.watches.versions);
+            self.outboxes.cut(id);
         }
     }
 
