@@ -21,14 +21,14 @@ pub(crate) fn answer(
     }
     match (head.split_target().0, ready) {
         // The loop turns, or this would not be read.
-        ("/healthz", _) => Ok(http::response((200, "OK"), TEXT, b"alive\n")),
-        ("/readyz", Ok(())) => Ok(http::response((200, "OK"), TEXT, b"ready\n")),
+        ("/healthz", _) => Ok(http::response((200, "OK"), TEXT, &[], b"alive\n")),
+        ("/readyz", Ok(())) => Ok(http::response((200, "OK"), TEXT, &[], b"ready\n")),
         ("/readyz", Err(why)) => {
             let body = format!("not ready: {why}\n");
-            Ok(http::response((503, "Service Unavailable"), TEXT, body.as_bytes()))
+            Ok(http::response((503, "Service Unavailable"), TEXT, &[], body.as_bytes()))
         }
         ("/metrics", _) => {
-            Ok(http::response((200, "OK"), OPENMETRICS, metrics::text(tally).as_bytes()))
+            Ok(http::response((200, "OK"), OPENMETRICS, &[], metrics::text(tally).as_bytes()))
         }
         _ => Err(Refusal::NotFound),
     }

@@ -206,7 +206,7 @@ impl Hub {
     }
 
     /// `n` bytes of what was pending were written.
-    pub fn sent(&mut self, now: Tick, id: PeerId, n: usize) {
+    pub fn sent(&mut self, id: PeerId, n: usize) {
         match self.peers.get_mut(id) {
             None => {}
             Some(Peer::Link) => {
@@ -217,10 +217,8 @@ impl Hub {
             Some(Peer::Backend) => {
                 if let Some(embedded) = &mut self.embedded {
                     embedded.sent(id, n);
-                    if embedded.finished(id) {
-                        self.peer_lost(now, id, Lost::Ended);
-                    }
                 }
+                self.end_finished_backend(id);
             }
             Some(Peer::Session(session)) => {
                 self.frames.advance(&mut session.outbox, n);
@@ -275,8 +273,10 @@ impl Hub {
         {
             return Some(up.id);
         }
-        if let Some(id) = self.embedded.as_mut().and_then(Embedded::next_dirty) {
-            return Some(id);
+        while let Some(id) = self.embedded.as_mut().and_then(Embedded::next_dirty) {
+            if !self.end_finished_backend(id) {
+                return Some(id);
+            }
         }
         loop {
             let id = self.dirty.pop_front()?;
@@ -382,6 +382,16 @@ impl Hub {
         }
         self.peers.remove(id);
         Err(Bytes::from_static(b"-ERR max number of clients reached\r\n"))
+    }
+
+    /// A client of the embedded Redis that has read its last reply.
+    fn end_finished_backend(&mut self, id: PeerId) -> bool {
+        let Some(embedded) = self.embedded.as_mut().filter(|embedded| embedded.finished(id)) else {
+            return false;
+        };
+        embedded.lost(id);
+        self.drop_peer(id);
+        true
     }
 
     fn session_due(&mut self, now: Tick, id: PeerId) {

@@ -27,7 +27,7 @@ pub(crate) fn render(config: &Config) -> Bytes {
         ("X-Content-Type-Options", "nosniff"),
         ("Referrer-Policy", "no-referrer"),
     ];
-    http::response((200, "OK"), "text/html; charset=utf-8", body.as_bytes())
+    http::response((200, "OK"), "text/html; charset=utf-8", &fields, body.as_bytes())
 }
 
 /// For an attribute in double quotes.

@@ -318,7 +318,7 @@ impl Reactor {
             match socket.put(bytes, self.poll.registry()) {
                 Ok(n) => {
                     budget = budget.saturating_sub(n);
-                    self.hub.sent(now, id, n);
+                    self.hub.sent(id, n);
                 }
                 Err(error) => return self.hub.lost(now, id, Lost::Failed(error.to_string())),
             }

@@ -142,6 +142,10 @@ impl Outboxes {
         }
     }
 
+    pub(super) fn has_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
     /// The next client with new bytes, or to be closed; each once.
     pub(super) fn next_dirty(&mut self) -> Option<PeerId> {
         while let Some(id) = self.dirty.pop_front() {
