@@ -36,26 +36,65 @@ impl Collector for Scrape {
         for (name, help, value) in counters(tally) {
             one(&mut encoder, name, help, &ConstCounter::new(value))?;
         }
-        let closes = Close::ALL.iter().zip(tally.closes).map(|(close, n)| (close.word(), n));
+        let closes = Close::ALL
+            .iter()
+            .zip(tally.closes)
+            .map(|(close, n)| (close.word(), n));
         by_reason(&mut encoder, "closes", "Sessions ended, by reason", closes)?;
-        let refusals = Refusal::ALL.iter().zip(tally.refusals).map(|(refusal, n)| (refusal.word(), n));
-        by_reason(&mut encoder, "refusals", "Requests refused, by reason", refusals)
+        let refusals = Refusal::ALL
+            .iter()
+            .zip(tally.refusals)
+            .map(|(refusal, n)| (refusal.word(), n));
+        by_reason(
+            &mut encoder,
+            "refusals",
+            "Requests refused, by reason",
+            refusals,
+        )
     }
 }
 
 fn gauges(tally: &Tally) -> Vec<(&'static str, &'static str, f64)> {
     let mut gauges = vec![
         ("sessions", "Open sessions", tally.sessions as f64),
-        ("pending_handshakes", "Handshakes under way", tally.pending as f64),
-        ("connections", "Connections of clients in any state", tally.clients as f64),
+        (
+            "pending_handshakes",
+            "Handshakes under way",
+            tally.pending as f64,
+        ),
+        (
+            "connections",
+            "Connections of clients in any state",
+            tally.clients as f64,
+        ),
         ("channels", "Channels with a member", tally.channels as f64),
-        ("queued_bytes", "Bytes that wait for clients, shared frames once", tally.queued_bytes as f64),
-        ("partial_bytes", "Bytes of half-received messages", tally.partial_bytes as f64),
-        ("publish_queue", "Client publishes waiting for Redis", tally.publish_queue as f64),
-        ("link_up", "1 while the link to Redis is proven by the canary", f64::from(u8::from(tally.link_ready))),
+        (
+            "queued_bytes",
+            "Bytes that wait for clients, shared frames once",
+            tally.queued_bytes as f64,
+        ),
+        (
+            "partial_bytes",
+            "Bytes of half-received messages",
+            tally.partial_bytes as f64,
+        ),
+        (
+            "publish_queue",
+            "Client publishes waiting for Redis",
+            tally.publish_queue as f64,
+        ),
+        (
+            "link_up",
+            "1 while the link to Redis is proven by the canary",
+            f64::from(u8::from(tally.link_ready)),
+        ),
     ];
     if let Some(delay) = tally.canary_delay {
-        gauges.push(("canary_delay_seconds", "The last probe's way through Redis and back", delay.as_secs_f64()));
+        gauges.push((
+            "canary_delay_seconds",
+            "The last probe's way through Redis and back",
+            delay.as_secs_f64(),
+        ));
     }
     gauges
 }
@@ -63,16 +102,48 @@ fn gauges(tally: &Tally) -> Vec<(&'static str, &'static str, f64)> {
 fn counters(tally: &Tally) -> [(&'static str, &'static str, u64); 11] {
     [
         ("sessions_opened", "Sessions opened", tally.opened),
-        ("messages_in", "Messages that Redis pushed", tally.messages_in),
-        ("messages_in_bytes", "Their payload bytes", tally.messages_in_bytes),
+        (
+            "messages_in",
+            "Messages that Redis pushed",
+            tally.messages_in,
+        ),
+        (
+            "messages_in_bytes",
+            "Their payload bytes",
+            tally.messages_in_bytes,
+        ),
         ("deliveries", "Messages queued to clients", tally.deliveries),
-        ("snapshots", "Persisted messages sent to clients", tally.snapshots),
-        ("sent_bytes", "Bytes handed to client sockets", tally.sent_bytes),
+        (
+            "snapshots",
+            "Persisted messages sent to clients",
+            tally.snapshots,
+        ),
+        (
+            "sent_bytes",
+            "Bytes handed to client sockets",
+            tally.sent_bytes,
+        ),
         ("published", "Client messages published", tally.published),
-        ("publishes_failed", "Client messages lost to age or to an error of Redis", tally.publishes_failed),
-        ("oversize_messages", "Messages of Redis over the limit", tally.oversize),
-        ("link_losses", "Times the link to Redis was lost or could not be had", tally.link_losses),
-        ("redis_commands", "Commands sent to Redis", tally.redis_commands),
+        (
+            "publishes_failed",
+            "Client messages lost to age or to an error of Redis",
+            tally.publishes_failed,
+        ),
+        (
+            "oversize_messages",
+            "Messages of Redis over the limit",
+            tally.oversize,
+        ),
+        (
+            "link_losses",
+            "Times the link to Redis was lost or could not be had",
+            tally.link_losses,
+        ),
+        (
+            "redis_commands",
+            "Commands sent to Redis",
+            tally.redis_commands,
+        ),
     ]
 }
 
@@ -106,7 +177,11 @@ mod tests {
 
     #[test]
     fn every_reason_and_every_count_is_printed() {
-        let mut tally = Tally { sessions: 3, canary_delay: Some(std::time::Duration::from_millis(2)), ..Tally::default() };
+        let mut tally = Tally {
+            sessions: 3,
+            canary_delay: Some(std::time::Duration::from_millis(2)),
+            ..Tally::default()
+        };
         tally.closes[Close::Slow.index()] = 7;
         let text = text(&tally);
         for line in [
@@ -115,7 +190,10 @@ mod tests {
             "ws4redis_refusals_total{reason=\"redis_away\"} 0",
             "ws4redis_canary_delay_seconds 0.002",
         ] {
-            assert!(text.lines().any(|printed| printed == line), "{line} in {text}");
+            assert!(
+                text.lines().any(|printed| printed == line),
+                "{line} in {text}"
+            );
         }
     }
 }

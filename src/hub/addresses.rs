@@ -16,7 +16,9 @@ pub(crate) struct Addresses {
 impl Addresses {
     /// One session more from there, if it may be.
     pub(crate) fn enter(&mut self, from: From, config: &Config) -> Result<(), Refusal> {
-        let Some(address) = counted(from, config) else { return Ok(()) };
+        let Some(address) = counted(from, config) else {
+            return Ok(());
+        };
         let sessions = self.sessions.entry(address).or_default();
         if *sessions >= config.limits.sessions_per_address_max {
             return Err(Refusal::TooManyFromAddress);
@@ -27,7 +29,9 @@ impl Addresses {
 
     /// One less: it had entered.
     pub(crate) fn leave(&mut self, from: From, config: &Config) {
-        let Some(address) = counted(from, config) else { return };
+        let Some(address) = counted(from, config) else {
+            return;
+        };
         if let Some(sessions) = self.sessions.get_mut(&address) {
             *sessions -= 1;
             if *sessions == 0 {

@@ -25,11 +25,19 @@ pub(crate) fn answer(
         ("/readyz", Ok(())) => Ok(http::response((200, "OK"), TEXT, &[], b"ready\n")),
         ("/readyz", Err(why)) => {
             let body = format!("not ready: {why}\n");
-            Ok(http::response((503, "Service Unavailable"), TEXT, &[], body.as_bytes()))
+            Ok(http::response(
+                (503, "Service Unavailable"),
+                TEXT,
+                &[],
+                body.as_bytes(),
+            ))
         }
-        ("/metrics", _) => {
-            Ok(http::response((200, "OK"), OPENMETRICS, &[], metrics::text(tally).as_bytes()))
-        }
+        ("/metrics", _) => Ok(http::response(
+            (200, "OK"),
+            OPENMETRICS,
+            &[],
+            metrics::text(tally).as_bytes(),
+        )),
         _ => Err(Refusal::NotFound),
     }
 }

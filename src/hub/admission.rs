@@ -28,8 +28,12 @@ enum Asked {
 impl Hub {
     /// More of a request head came.
     pub(super) fn read_head(&mut self, now: Tick, id: PeerId, bytes: &[u8]) {
-        let Some(session) = self.peers.session_mut(id) else { return };
-        let State::Reading { head } = &mut session.state else { return };
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
+        let State::Reading { head } = &mut session.state else {
+            return;
+        };
         // A head that comes whole, as nearly all do, is parsed where it lies.
         let mut earlier = std::mem::take(head);
         let bytes = if earlier.is_empty() {
@@ -60,8 +64,12 @@ impl Hub {
 
     /// A client sends before it has the 101. Few do; it may be one frame's worth, not a flood.
     pub(super) fn read_early(&mut self, now: Tick, id: PeerId, bytes: &[u8]) {
-        let Some(session) = self.peers.session_mut(id) else { return };
-        let State::Admitting(admitting) = &mut session.state else { return };
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
+        let State::Admitting(admitting) = &mut session.state else {
+            return;
+        };
         if admitting.early.len() + bytes.len() > self.config.limits.head_bytes_max {
             return self.refuse(now, id, Refusal::HeadTooLarge);
         }
@@ -81,12 +89,16 @@ impl Hub {
                 _ => Err(Refusal::Method),
             };
         }
-        access::judge(head, from, &self.config, &*self.subscriber).map(Box::new).map(Asked::Session)
+        access::judge(head, from, &self.config, &*self.subscriber)
+            .map(Box::new)
+            .map(Asked::Session)
     }
 
     /// The request is a good one: is there room, and is Redis there?
     fn admit(&mut self, now: Tick, id: PeerId, grant: Grant, early: Vec<u8>) {
-        let Some(session) = self.peers.session_mut(id) else { return };
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
         let from = session.from;
         let room = if self.drain.is_some() {
             Err(Refusal::Draining)
@@ -103,7 +115,11 @@ impl Hub {
         let limits = &self.config.limits;
         let mut open = Open::new(now, limits, self.heartbeat.is_some(), self.random.f64());
         open.publish = grant.publish.into_boxed_slice();
-        open.echo = if grant.echo { Echo::On } else { Echo::Off(None) };
+        open.echo = if grant.echo {
+            Echo::On
+        } else {
+            Echo::Off(None)
+        };
         session.state = State::Admitting(Box::new(Admitting {
             upgrade: grant.upgrade,
             facility: grant.facility,
@@ -123,7 +139,9 @@ impl Hub {
             Joined::Already => return,
             Joined::First(channel) | Joined::Further(channel) => channel,
         };
-        let Some(channel) = self.channels.get_mut(channel_id) else { return };
+        let Some(channel) = self.channels.get_mut(channel_id) else {
+            return;
+        };
         // Unasked also after an outage, when catching up has not come to this channel yet.
         if channel.subscription == Subscription::Unasked {
             channel.subscription = Subscription::Asked;
@@ -132,8 +150,12 @@ impl Hub {
         }
         let lives = channel.snapshot.lives();
         let told = channel.snapshot.joined(now, id);
-        let Some(session) = self.peers.session_mut(id) else { return };
-        let State::Admitting(admitting) = &mut session.state else { return };
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
+        let State::Admitting(admitting) = &mut session.state else {
+            return;
+        };
         let (value, settled) = match told {
             Told::Known { value, settled } => (value, settled),
             Told::Wait { get } => {
@@ -144,19 +166,37 @@ impl Hub {
                 (None, true)
             }
         };
-        admitting.asks.push(SnapshotAsk { channel: channel_id, lives, value, settled });
+        admitting.asks.push(SnapshotAsk {
+            channel: channel_id,
+            lives,
+            value,
+            settled,
+        });
     }
 
     /// Opens a session for which nothing is awaited any more: 101, snapshots, then what came meanwhile.
     pub(super) fn open_if_answered(&mut self, now: Tick, id: PeerId) {
-        let Some(session) = self.peers.session_mut(id) else { return };
-        let State::Admitting(admitting) = &mut session.state else { return };
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
+        let State::Admitting(admitting) = &mut session.state else {
+            return;
+        };
         if admitting.awaited > 0 {
             return;
         }
         let state = std::mem::replace(&mut session.state, State::Reading { head: Vec::new() });
-        let State::Admitting(admitting) = state else { return };
-        let Admitting { upgrade, facility, open, asks, early, .. } = *admitting;
+        let State::Admitting(admitting) = state else {
+            return;
+        };
+        let Admitting {
+            upgrade,
+            facility,
+            open,
+            asks,
+            early,
+            ..
+        } = *admitting;
         let deadline = open.deadline();
         session.state = State::Open(open);
         session.since = now;
@@ -167,7 +207,9 @@ impl Hub {
         for ask in asks {
             self.give_snapshot(now, id, ask, &mut first);
         }
-        let Some(session) = self.peers.session_mut(id) else { return };
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
         self.frames.prepend(first, &mut session.outbox);
         self.timers.set(id, &mut session.alarm, deadline);
         self.mark_dirty(id);
@@ -175,7 +217,12 @@ impl Hub {
         self.counts.sessions += 1;
         self.counts.opened += 1;
         let channels = self.channels.heard_by(id.index);
-        self.reports.push_back(Report::Opened { id, from, facility, channels });
+        self.reports.push_back(Report::Opened {
+            id,
+            from,
+            facility,
+            channels,
+        });
         if !early.is_empty() {
             let mut early = early;
             self.client_spoke(now, id, &mut early);
@@ -183,7 +230,9 @@ impl Hub {
     }
 
     fn give_snapshot(&mut self, now: Tick, id: PeerId, ask: SnapshotAsk, first: &mut Outbox) {
-        let Some(channel) = self.channels.get_mut(ask.channel) else { return };
+        let Some(channel) = self.channels.get_mut(ask.channel) else {
+            return;
+        };
         if channel.snapshot.lives() != ask.lives {
             return;
         }

@@ -17,12 +17,31 @@ use crate::wire::ws::{self, Event, Partial};
 impl Hub {
     /// Bytes came from an open session. They are unmasked in place.
     pub(super) fn client_spoke(&mut self, now: Tick, id: PeerId, bytes: &mut [u8]) {
-        let Hub { peers, frames, redis, config, counts, fingerprints, heartbeat, .. } = self;
-        let Some(session) = peers.session_mut(id) else { return };
-        let State::Open(open) = &mut session.state else { return };
+        let Hub {
+            peers,
+            frames,
+            redis,
+            config,
+            counts,
+            fingerprints,
+            heartbeat,
+            ..
+        } = self;
+        let Some(session) = peers.session_mut(id) else {
+            return;
+        };
+        let State::Open(open) = &mut session.state else {
+            return;
+        };
         let limits = &config.limits;
         open.heard(now, limits);
-        let Open { partial, publish, echo, rate, .. } = open;
+        let Open {
+            partial,
+            publish,
+            echo,
+            rate,
+            ..
+        } = open;
         let held_before = held(partial.as_deref());
         let mut ear = Ear {
             now,
@@ -43,7 +62,11 @@ impl Hub {
                 Event::Ping(_) | Event::Pong => rate.control(now),
                 Event::Close(_) => true,
             };
-            let heard = if allowed { ear.hear(event) } else { Err(Close::TooFast) };
+            let heard = if allowed {
+                ear.hear(event)
+            } else {
+                Err(Close::TooFast)
+            };
             end = heard.err();
             end.is_none()
         });
@@ -60,8 +83,12 @@ impl Hub {
 
     /// The deadline of an open session has come.
     pub(super) fn open_due(&mut self, now: Tick, id: PeerId, due: Due) {
-        let Due::Send { ping, heartbeat } = due else { return };
-        let Some(session) = self.peers.session_mut(id) else { return };
+        let Due::Send { ping, heartbeat } = due else {
+            return;
+        };
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
         let bytes_max = self.config.limits.queue_bytes_max;
         let mut queued = Ok(());
         if ping {
@@ -69,7 +96,12 @@ impl Hub {
         }
         if heartbeat && let Some(text) = &self.heartbeat {
             let frame = ws::message(text.as_bytes());
-            queued = queued.and(queue(&mut self.frames, &mut session.outbox, frame, bytes_max));
+            queued = queued.and(queue(
+                &mut self.frames,
+                &mut session.outbox,
+                frame,
+                bytes_max,
+            ));
         }
         self.mark_dirty(id);
         match queued {
@@ -80,7 +112,9 @@ impl Hub {
 
     /// Tells the timers of an open session's next deadline.
     pub(super) fn rearm(&mut self, id: PeerId) {
-        let Some(session) = self.peers.session_mut(id) else { return };
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
         if let State::Open(open) = &session.state {
             self.timers.set(id, &mut session.alarm, open.deadline());
         }
@@ -106,9 +140,12 @@ impl Ear<'_> {
         match event {
             Event::Text(text) => self.message(text.as_bytes()),
             Event::Binary(bytes) => self.message(bytes),
-            Event::Ping(payload) => {
-                queue(self.frames, self.outbox, ws::pong(payload), self.limits.queue_bytes_max)
-            }
+            Event::Ping(payload) => queue(
+                self.frames,
+                self.outbox,
+                ws::pong(payload),
+                self.limits.queue_bytes_max,
+            ),
             Event::Pong => Ok(()),
             Event::Close(code) => Err(Close::Client(code)),
         }
@@ -117,7 +154,11 @@ impl Ear<'_> {
     /// Empty messages and the heartbeat are swallowed; they are no news to the echo rule either. (In the
     /// original a heartbeat cleared its memory, by accident.)
     fn message(&mut self, message: &[u8]) -> Result<(), Close> {
-        if message.is_empty() || self.heartbeat.is_some_and(|beat| beat.as_bytes() == message) {
+        if message.is_empty()
+            || self
+                .heartbeat
+                .is_some_and(|beat| beat.as_bytes() == message)
+        {
             return Ok(());
         }
         if let Echo::Off(said) = self.echo {

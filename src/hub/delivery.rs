@@ -11,7 +11,7 @@ use super::session::{Delivered, State};
 use crate::close::Close;
 use crate::peer::PeerId;
 use crate::refusal::Refusal;
-use crate::report::{LinkReport, Report};
+use crate::report::Report;
 use crate::tick::Tick;
 use crate::wire::ws;
 
@@ -76,7 +76,9 @@ impl Hub {
 
     /// A live message goes to all members of its channel.
     fn live(&mut self, now: Tick, id: ChannelId, message: Value) {
-        let Some(channel) = self.channels.get_mut(id) else { return };
+        let Some(channel) = self.channels.get_mut(id) else {
+            return;
+        };
         if channel.subscription != Subscription::Confirmed {
             return;
         }
@@ -88,13 +90,25 @@ impl Hub {
     /// Queues a message to all members. Whoever is too slow is noted and closed afterwards: closing changes
     /// the table that is being walked.
     fn fan_out(&mut self, now: Tick, id: ChannelId, message: Value) {
-        let Hub { channels, peers, frames, dirty, counts, config, .. } = self;
-        let Some(channel) = channels.get(id) else { return };
+        let Hub {
+            channels,
+            peers,
+            frames,
+            dirty,
+            counts,
+            config,
+            ..
+        } = self;
+        let Some(channel) = channels.get(id) else {
+            return;
+        };
         let bytes_max = config.limits.queue_bytes_max;
         let frame = frames.add(message.frame);
         let mut doomed = Vec::new();
         for index in channel.members() {
-            let Some((peer, session)) = peers.session_at(index) else { continue };
+            let Some((peer, session)) = peers.session_at(index) else {
+                continue;
+            };
             match session.deliver(frames, frame, message.fingerprint, bytes_max) {
                 Delivered::Queued => {
                     counts.deliveries += 1;
@@ -115,12 +129,18 @@ impl Hub {
 
     /// A message for one session, whose members' table already counts it.
     fn deliver_one(&mut self, now: Tick, peer: PeerId, value: &Value) {
-        let Some(session) = self.peers.session_mut(peer) else { return };
+        let Some(session) = self.peers.session_mut(peer) else {
+            return;
+        };
         if !matches!(session.state, State::Open(_)) {
             return;
         }
         let frame = self.frames.add(value.frame.clone());
-        let pushed = self.frames.push(&mut session.outbox, frame, self.config.limits.queue_bytes_max);
+        let pushed = self.frames.push(
+            &mut session.outbox,
+            frame,
+            self.config.limits.queue_bytes_max,
+        );
         self.frames.release(frame);
         match pushed {
             Ok(()) => {
@@ -165,8 +185,10 @@ impl Hub {
                     self.refuse(now, peer, Refusal::RedisAway);
                     continue;
                 }
-                if let Some(State::Admitting(admitting)) =
-                    self.peers.session_mut(peer).map(|session| &mut session.state)
+                if let Some(State::Admitting(admitting)) = self
+                    .peers
+                    .session_mut(peer)
+                    .map(|session| &mut session.state)
                 {
                     admitting.answered(id, value.as_ref(), answered.settled);
                 }
@@ -179,22 +201,14 @@ impl Hub {
     /// Second looks that are due.
     pub(super) fn look_again(&mut self, now: Tick) {
         while let Some((id, look)) = self.redis.later.pop(now) {
-            let Some(channel) = self.channels.get_mut(id) else { continue };
+            let Some(channel) = self.channels.get_mut(id) else {
+                continue;
+            };
             if channel.snapshot.look(look) {
                 let name = channel.name.clone();
                 self.redis.get(id, &name);
             }
         }
-    }
-
-    fn link_greeted(&mut self, now: Tick, version: String) {
-        if let super::redis::link::Link::Up(up) = &mut self.redis.link {
-            up.greeted();
-        }
-        let channels = self.channels.len();
-        self.redis.start(now, &mut self.channels);
-        self.outage = None;
-        self.reports.push_back(Report::Link(LinkReport::Ready { version, channels }));
     }
 
     /// Makes room in the byte budget for a frame, at the cost of those whose queues are longest: they are
@@ -210,7 +224,12 @@ impl Hub {
                 State::Open(_) => session.outbox.bytes(),
                 _ => 0,
             };
-            let longest = self.peers.sessions().map(|(_, session)| queue(session)).max().unwrap_or(0);
+            let longest = self
+                .peers
+                .sessions()
+                .map(|(_, session)| queue(session))
+                .max()
+                .unwrap_or(0);
             if longest == 0 {
                 break;
             }

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::{Hub, Lost};
 use super::session::State;
+use super::{Hub, Lost};
 use crate::close::Close;
 use crate::peer::{Door, PeerId};
 use crate::report::Report;
@@ -40,7 +40,10 @@ impl Hub {
         }
         let limits = &self.config.limits;
         // The last ones need time for their Close, too.
-        let time = limits.drain_timeout.saturating_sub(limits.close_timeout).max(STEP);
+        let time = limits
+            .drain_timeout
+            .saturating_sub(limits.close_timeout)
+            .max(STEP);
         let needed = self.counts.sessions as f64 / time.as_secs_f64();
         self.drain = Some(Drain {
             until: now + limits.drain_timeout,
@@ -50,7 +53,9 @@ impl Hub {
             closed: 0,
             finished: false,
         });
-        self.reports.push_back(Report::Draining { sessions: self.counts.sessions as usize });
+        self.reports.push_back(Report::Draining {
+            sessions: self.counts.sessions as usize,
+        });
     }
 
     /// Has it begun to drain?
@@ -80,7 +85,10 @@ impl Hub {
         let batch = (due as u64).saturating_sub(drain.closed);
         drain.closed += batch;
         let over = now >= drain.until;
-        let sessions = self.peers.sessions().filter(|(_, session)| session.door == Door::Client);
+        let sessions = self
+            .peers
+            .sessions()
+            .filter(|(_, session)| session.door == Door::Client);
         let open = sessions.filter(|(_, session)| matches!(session.state, State::Open(_)));
         let batch: Vec<PeerId> = open.map(|(id, _)| id).take(batch as usize).collect();
         for id in batch {
@@ -95,7 +103,10 @@ impl Hub {
 
     /// The deadline: whoever is left is dropped.
     fn end_drain(&mut self, now: Tick) {
-        let clients = self.peers.sessions().filter(|(_, session)| session.door == Door::Client);
+        let clients = self
+            .peers
+            .sessions()
+            .filter(|(_, session)| session.door == Door::Client);
         let left: Vec<PeerId> = clients.map(|(id, _)| id).collect();
         let count = left.len();
         for id in left {

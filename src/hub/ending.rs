@@ -12,14 +12,18 @@ use crate::peer::{Door, PeerId};
 use crate::refusal::Refusal;
 use crate::report::Report;
 use crate::tick::Tick;
-use crate::wire::ws::{self, Partial};
 use crate::wire::http;
+use crate::wire::ws::{self, Partial};
 
 impl Hub {
     /// An open session ends. One that is not open any more has its ending already, and keeps it.
     pub(super) fn close(&mut self, now: Tick, id: PeerId, close: Close) {
-        let Some(session) = self.peers.session_mut(id) else { return };
-        let State::Open(open) = &mut session.state else { return };
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
+        let State::Open(open) = &mut session.state else {
+            return;
+        };
         self.counts.partial_bytes -= open.partial.as_deref().map_or(0, Partial::bytes) as u64;
         let lasted = now.since(session.since);
         let from = session.from;
@@ -42,7 +46,9 @@ impl Hub {
 
     /// A request is refused.
     pub(super) fn refuse(&mut self, now: Tick, id: PeerId, refusal: Refusal) {
-        let Some(session) = self.peers.session(id) else { return };
+        let Some(session) = self.peers.session(id) else {
+            return;
+        };
         if !session.is_pending() {
             return;
         }
@@ -82,7 +88,9 @@ impl Hub {
 
     /// The reactor wrote all that there was: an ending session's side is closed now.
     pub(super) fn flushed(&mut self, id: PeerId) {
-        let Some(session) = self.peers.session_mut(id) else { return };
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
         if let State::Ending { half_closed } = &mut session.state
             && !*half_closed
             && session.outbox.is_empty()
@@ -109,7 +117,9 @@ impl Hub {
 
     /// A request that was being read or admitted is over, one way or another.
     fn end_request(&mut self, id: PeerId) {
-        let Some(session) = self.peers.session_mut(id) else { return };
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
         let (from, door) = (session.from, session.door);
         let was = std::mem::replace(&mut session.state, State::Ending { half_closed: false });
         self.frames.clear(&mut session.outbox);
@@ -123,7 +133,9 @@ impl Hub {
     }
 
     fn say_goodbye(&mut self, now: Tick, id: PeerId, last: Bytes) {
-        let Some(session) = self.peers.session_mut(id) else { return };
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
         self.frames.push_own(&mut session.outbox, last);
         let due = now + self.config.limits.close_timeout;
         self.timers.set(id, &mut session.alarm, due);
@@ -132,7 +144,10 @@ impl Hub {
 
     fn leave(&mut self, id: PeerId) {
         for channel in self.channels.leave(id.index) {
-            if matches!(channel.subscription, Subscription::Asked | Subscription::Confirmed) {
+            if matches!(
+                channel.subscription,
+                Subscription::Asked | Subscription::Confirmed
+            ) {
                 self.redis.unsubscribe(&channel.name);
             }
         }

@@ -13,13 +13,16 @@ pub mod access;
 mod addresses;
 mod admin;
 mod admission;
+mod backend;
 mod channels;
+mod check;
 mod conversation;
 mod delivery;
 mod drain;
 pub mod embedded;
 mod ending;
 mod fingerprint;
+mod outage;
 mod outbox;
 mod page;
 mod peers;
@@ -38,6 +41,7 @@ use self::channels::Channels;
 use self::drain::Drain;
 use self::embedded::Embedded;
 use self::fingerprint::Fingerprints;
+use self::outage::Outage;
 use self::outbox::Frames;
 use self::peers::{Peer, Peers};
 use self::redis::Redis;
@@ -50,7 +54,7 @@ use crate::config::Config;
 use crate::limits::ADMIN_CONNECTIONS_MAX;
 use crate::peer::{Door, From, PeerId};
 use crate::refusal::Refusal;
-use crate::report::{LinkReport, Report, Tally};
+use crate::report::{Report, Tally};
 use crate::tick::Tick;
 use crate::wire::http;
 
@@ -113,13 +117,6 @@ impl fmt::Display for Lost {
     }
 }
 
-/// While the link is down: what was told of it, so that a long outage is not a line every two seconds.
-#[derive(Debug)]
-struct Outage {
-    why: String,
-    told_at: Tick,
-}
-
 impl Hub {
     /// A gateway with nobody connected. `seed` is all the chance there will be: equal seeds and facts make equal
     /// wishes.
@@ -161,11 +158,16 @@ impl Hub {
         };
         if full {
             self.counts.refusals[Refusal::Full.index()] += 1;
-            self.reports.push_back(Report::Refused { from, refusal: Refusal::Full });
+            self.reports.push_back(Report::Refused {
+                from,
+                refusal: Refusal::Full,
+            });
             return Err(http::refusal(Refusal::Full));
         }
         let due = now + limits.handshake_timeout;
-        let id = self.peers.insert(Peer::Session(Session::new(now, from, door)));
+        let id = self
+            .peers
+            .insert(Peer::Session(Session::new(now, from, door)));
         if let Some(session) = self.peers.session_mut(id) {
             self.timers.set(id, &mut session.alarm, due);
         }
@@ -301,9 +303,10 @@ impl Hub {
                 Link::Up(up) => up.pending(),
                 _ => &[],
             },
-            Some(Peer::Backend) => {
-                self.embedded.as_ref().map_or(&[], |embedded| embedded.pending(id))
-            }
+            Some(Peer::Backend) => self
+                .embedded
+                .as_ref()
+                .map_or(&[], |embedded| embedded.pending(id)),
             Some(Peer::Session(session)) if session.is_writable() => {
                 self.frames.front(&session.outbox, cork)
             }
@@ -320,7 +323,15 @@ impl Hub {
     pub fn deadline(&self) -> Option<Tick> {
         let embedded = self.embedded.as_ref().and_then(Embedded::deadline);
         let drain = self.drain.as_ref().and_then(Drain::deadline);
-        [self.timers.deadline(), self.redis.deadline(), embedded, drain].into_iter().flatten().min()
+        [
+            self.timers.deadline(),
+            self.redis.deadline(),
+            embedded,
+            drain,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// May new clients be sent here? If not, why.
@@ -346,56 +357,16 @@ impl Hub {
         }
     }
 
-    /// Panics unless all invariants hold that relate the rooms to each other. For tests and simulations.
-    pub fn check(&self) {
-        self.channels.check();
-        self.frames.check(self.peers.sessions().map(|(_, session)| &session.outbox));
-        if let Some(embedded) = &self.embedded {
-            embedded.check();
-        }
-        let sessions = || self.peers.sessions().map(|(_, session)| session);
-        let open = sessions().filter(|session| matches!(session.state, State::Open(_))).count();
-        assert_eq!(open as u64, self.counts.sessions, "open sessions are counted");
-        let clients = || sessions().filter(|session| session.door == Door::Client);
-        let pending = clients().filter(|session| session.is_pending()).count();
-        assert_eq!(pending as u64, self.counts.pending, "pending sessions are counted");
-        assert_eq!(clients().count() as u64, self.counts.clients, "clients are counted");
-        for (id, session) in self.peers.sessions() {
-            let listed = self.dirty.iter().filter(|dirty| **dirty == id).count();
-            assert_eq!(listed, usize::from(session.dirty), "a dirty session is listed once");
-            let hears = matches!(session.state, State::Open(_) | State::Admitting(_));
-            assert!(hears || self.channels.heard_by(id.index) == 0, "only the living are members");
-        }
-        assert!(self.addresses.total() <= open + pending, "addresses hold no dead sessions");
-    }
-
     /// What to say to somebody who cannot even be accepted.
     pub fn full(&mut self) -> Bytes {
         self.counts.refusals[Refusal::Full.index()] += 1;
         http::refusal(Refusal::Full)
     }
 
-    fn backend_accepted(&mut self) -> Result<PeerId, Bytes> {
-        let id = self.peers.insert(Peer::Backend);
-        if self.embedded.as_mut().is_some_and(|embedded| embedded.accepted(id)) {
-            return Ok(id);
-        }
-        self.peers.remove(id);
-        Err(Bytes::from_static(b"-ERR max number of clients reached\r\n"))
-    }
-
-    /// A client of the embedded Redis that has read its last reply.
-    fn end_finished_backend(&mut self, id: PeerId) -> bool {
-        let Some(embedded) = self.embedded.as_mut().filter(|embedded| embedded.finished(id)) else {
-            return false;
-        };
-        embedded.lost(id);
-        self.drop_peer(id);
-        true
-    }
-
     fn session_due(&mut self, now: Tick, id: PeerId) {
-        let Some(session) = self.peers.session_mut(id) else { return };
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
         match session.due(now, &self.config.limits) {
             Due::Handshake => {
                 let refusal = match session.state {
@@ -424,40 +395,5 @@ impl Hub {
     /// Bytes that count against the process's budget.
     fn held_bytes(&self) -> usize {
         self.frames.bytes() + self.counts.partial_bytes as usize
-    }
-
-    /// The link is lost: sessions stay, whoever was about to join is told to come back.
-    fn give_up_link(&mut self, now: Tick, why: String) {
-        let Some(id) = self.redis.link.id() else { return };
-        let retry_in = self.redis.lost(now);
-        self.drop_peer(id);
-        self.counts.link_losses += 1;
-        let mut waiting = Vec::new();
-        for channel in self.channels.iter_mut() {
-            channel.subscription = redis::subscriptions::Subscription::Unasked;
-            waiting.append(&mut channel.snapshot.lost());
-        }
-        for id in waiting {
-            self.refuse(now, id, Refusal::RedisAway);
-        }
-        let is_news = self.outage.as_ref().is_none_or(|outage| {
-            outage.why != why || now.since(outage.told_at) >= std::time::Duration::from_secs(30)
-        });
-        if is_news {
-            self.outage = Some(Outage { why: why.clone(), told_at: now });
-            self.reports.push_back(Report::Link(LinkReport::Down { why, retry_in }));
-        }
-    }
-
-    fn expire_publishes(&mut self, now: Tick) {
-        let mut count = 0;
-        while let Some(publish) = self.redis.publishes.expired(now, &self.config.limits) {
-            count += 1;
-            self.close(now, publish.from, Close::PublishQueueFull);
-        }
-        if count > 0 {
-            self.counts.publishes_failed += count as u64;
-            self.reports.push_back(Report::PublishesExpired { count });
-        }
     }
 }

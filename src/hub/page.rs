@@ -21,16 +21,27 @@ pub(crate) fn render(config: &Config) -> Bytes {
         .replace("{{websocket_url}}", &escaped(&config.websocket_url))
         .replace("{{redis_port}}", &port)
         .replace("{{prefix}}", &escaped(&config.prefix))
-        .replace("{{heartbeat}}", &escaped(config.heartbeat.as_deref().unwrap_or_default()));
+        .replace(
+            "{{heartbeat}}",
+            &escaped(config.heartbeat.as_deref().unwrap_or_default()),
+        );
     let fields = [
         ("Content-Security-Policy", POLICY),
         ("X-Content-Type-Options", "nosniff"),
         ("Referrer-Policy", "no-referrer"),
     ];
-    http::response((200, "OK"), "text/html; charset=utf-8", &fields, body.as_bytes())
+    http::response(
+        (200, "OK"),
+        "text/html; charset=utf-8",
+        &fields,
+        body.as_bytes(),
+    )
 }
 
 /// For an attribute in double quotes.
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('"', "&quot;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }

@@ -35,8 +35,14 @@ impl Peers {
     pub(crate) fn insert(&mut self, peer: Peer) -> PeerId {
         self.generations = self.generations.wrapping_add(1);
         // Descriptors are far fewer than 2^32.
-        let index = self.slots.insert(Slot { generation: self.generations, peer }) as u32;
-        PeerId { index, generation: self.generations }
+        let index = self.slots.insert(Slot {
+            generation: self.generations,
+            peer,
+        }) as u32;
+        PeerId {
+            index,
+            generation: self.generations,
+        }
     }
 
     pub(crate) fn get(&self, id: PeerId) -> Option<&Peer> {
@@ -68,18 +74,30 @@ impl Peers {
     pub(crate) fn session_at(&mut self, index: u32) -> Option<(PeerId, &mut Session)> {
         let slot = self.slots.get_mut(index as usize)?;
         match &mut slot.peer {
-            Peer::Session(session) => Some((PeerId { index, generation: slot.generation }, session)),
+            Peer::Session(session) => Some((
+                PeerId {
+                    index,
+                    generation: slot.generation,
+                },
+                session,
+            )),
             Peer::Link | Peer::Backend => None,
         }
     }
 
     pub(crate) fn sessions(&self) -> impl Iterator<Item = (PeerId, &Session)> {
-        self.slots.iter().filter_map(|(index, slot)| match &slot.peer {
-            Peer::Session(session) => {
-                Some((PeerId { index: index as u32, generation: slot.generation }, session))
-            }
-            Peer::Link | Peer::Backend => None,
-        })
+        self.slots
+            .iter()
+            .filter_map(|(index, slot)| match &slot.peer {
+                Peer::Session(session) => Some((
+                    PeerId {
+                        index: index as u32,
+                        generation: slot.generation,
+                    },
+                    session,
+                )),
+                Peer::Link | Peer::Backend => None,
+            })
     }
 
     pub(crate) fn remove(&mut self, id: PeerId) -> Option<Peer> {

@@ -26,7 +26,7 @@ use crate::wire::ws::Partial;
 
 /// How often a client gets the heartbeat. The original promises 4 s; what a turn of the loop may take is kept
 /// in hand.
-pub const HEARTBEAT_PERIOD: Duration = Duration::from_millis(3_900);
+const HEARTBEAT_PERIOD: Duration = Duration::from_millis(3_900);
 
 /// One connection through the client or the admin door.
 #[derive(Debug)]
@@ -158,7 +158,10 @@ impl Session {
         bytes_max: usize,
     ) -> Delivered {
         match &self.state {
-            State::Open(Open { echo: Echo::Off(Some(said)), .. }) if *said == message => {
+            State::Open(Open {
+                echo: Echo::Off(Some(said)),
+                ..
+            }) if *said == message => {
                 return Delivered::Withheld;
             }
             State::Open(_) | State::Admitting(_) => {}
@@ -194,8 +197,11 @@ impl Open {
     /// `phase` in 0..1 spreads pings and heartbeats of sessions that opened together evenly over time, so
     /// that ten thousand of them cost a steady trickle and not a burst every 30 seconds.
     pub(crate) fn new(now: Tick, limits: &Limits, heartbeat: bool, phase: f64) -> Open {
-        let next_beat =
-            if heartbeat { now + HEARTBEAT_PERIOD.mul_f64(phase) } else { Tick::NEVER };
+        let next_beat = if heartbeat {
+            now + HEARTBEAT_PERIOD.mul_f64(phase)
+        } else {
+            Tick::NEVER
+        };
         Open {
             partial: None,
             publish: Box::default(),
@@ -233,7 +239,11 @@ impl Open {
         if heartbeat {
             self.next_beat = now + HEARTBEAT_PERIOD;
         }
-        if ping || heartbeat { Due::Send { ping, heartbeat } } else { Due::Nothing }
+        if ping || heartbeat {
+            Due::Send { ping, heartbeat }
+        } else {
+            Due::Nothing
+        }
     }
 }
 
@@ -254,7 +264,11 @@ impl Rate {
 
     fn roll(&mut self, now: Tick) {
         if now.since(self.began) >= Duration::from_secs(1) {
-            *self = Rate { began: now, messages: 0, controls: 0 };
+            *self = Rate {
+                began: now,
+                messages: 0,
+                controls: 0,
+            };
         }
     }
 }
@@ -269,4 +283,3 @@ impl Admitting {
         }
     }
 }
-

@@ -20,7 +20,10 @@ pub(crate) struct Alarm {
 
 impl Default for Alarm {
     fn default() -> Alarm {
-        Alarm { due: Tick::NEVER, armed: Tick::NEVER }
+        Alarm {
+            due: Tick::NEVER,
+            armed: Tick::NEVER,
+        }
     }
 }
 
@@ -57,7 +60,9 @@ impl Timers {
                 return None;
             }
             self.heap.pop();
-            let Some(alarm) = alarm(table, id) else { continue };
+            let Some(alarm) = alarm(table, id) else {
+                continue;
+            };
             if alarm.armed != at {
                 continue;
             }
@@ -83,7 +88,10 @@ mod tests {
         Tick::ZERO + Duration::from_millis(ms)
     }
 
-    const ID: PeerId = PeerId { index: 3, generation: 9 };
+    const ID: PeerId = PeerId {
+        index: 3,
+        generation: 9,
+    };
 
     #[test]
     fn a_postponed_deadline_costs_no_entry_and_rings_once_at_the_true_time() {
@@ -94,8 +102,14 @@ mod tests {
         assert_eq!(timers.heap.len(), 1);
         assert_eq!(timers.pop(at(98), &mut alarm, |alarm, _| Some(alarm)), None);
         assert_eq!(timers.deadline(), Some(at(99)));
-        assert_eq!(timers.pop(at(99), &mut alarm, |alarm, _| Some(alarm)), Some(ID));
-        assert_eq!(timers.pop(at(999), &mut alarm, |alarm, _| Some(alarm)), None);
+        assert_eq!(
+            timers.pop(at(99), &mut alarm, |alarm, _| Some(alarm)),
+            Some(ID)
+        );
+        assert_eq!(
+            timers.pop(at(999), &mut alarm, |alarm, _| Some(alarm)),
+            None
+        );
     }
 
     #[test]
@@ -103,7 +117,10 @@ mod tests {
         let (mut timers, mut alarm) = (Timers::default(), Alarm::default());
         timers.set(ID, &mut alarm, at(50));
         timers.set(ID, &mut alarm, at(20));
-        assert_eq!(timers.pop(at(20), &mut alarm, |alarm, _| Some(alarm)), Some(ID));
+        assert_eq!(
+            timers.pop(at(20), &mut alarm, |alarm, _| Some(alarm)),
+            Some(ID)
+        );
         assert_eq!(timers.pop(at(60), &mut alarm, |alarm, _| Some(alarm)), None);
     }
 

@@ -34,7 +34,13 @@ impl Connector {
     /// `waker` wakes the reactor when a name server has answered.
     pub(crate) fn new(address: RedisAddress, waker: Arc<Waker>) -> Connector {
         let (answered, answers) = channel();
-        Connector { address, left: None, answers, answered, waker }
+        Connector {
+            address,
+            left: None,
+            answers,
+            answered,
+            waker,
+        }
     }
 
     /// Begins: a stream being connected, or `None` if the name is being looked up.
@@ -54,7 +60,8 @@ impl Connector {
         let (id, answer) = self.answers.try_recv().ok()?;
         let stream = answer.and_then(|addresses| {
             self.left = Some((id, addresses.into()));
-            self.try_next(id).unwrap_or_else(|| Err(io::Error::other("its name has no address")))
+            self.try_next(id)
+                .unwrap_or_else(|| Err(io::Error::other("its name has no address")))
         });
         Some((id, stream))
     }
@@ -70,13 +77,17 @@ impl Connector {
 
     fn look_up(&self, id: PeerId, host: String, port: u16) -> io::Result<()> {
         let (answered, waker) = (self.answered.clone(), Arc::clone(&self.waker));
-        thread::Builder::new().name("resolver".to_owned()).spawn(move || {
-            let addresses = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-            // If the reactor is gone nobody wants the answer.
-            if answered.send((id, addresses)).is_ok() {
-                let _ = waker.wake();
-            }
-        })?;
+        thread::Builder::new()
+            .name("resolver".to_owned())
+            .spawn(move || {
+                let addresses = (host.as_str(), port)
+                    .to_socket_addrs()
+                    .map(Iterator::collect);
+                // If the reactor is gone nobody wants the answer.
+                if answered.send((id, addresses)).is_ok() {
+                    let _ = waker.wake();
+                }
+            })?;
         Ok(())
     }
 }

@@ -33,18 +33,26 @@ pub(crate) struct Listener {
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpListener),
-    Unix { listener: UnixListener, path: PathBuf },
+    Unix {
+        listener: UnixListener,
+        path: PathBuf,
+    },
 }
 
 impl Listener {
     pub(crate) fn bind(listen: &Listen, door: Door) -> io::Result<Listener> {
         let kind = match listen {
             Listen::Tcp(address) => Kind::Tcp(bind_tcp(*address)?),
-            Listen::Unix { path, mode } => {
-                Kind::Unix { listener: bind_unix(path, *mode)?, path: path.clone() }
-            }
+            Listen::Unix { path, mode } => Kind::Unix {
+                listener: bind_unix(path, *mode)?,
+                path: path.clone(),
+            },
         };
-        Ok(Listener { door, ready: false, kind })
+        Ok(Listener {
+            door,
+            ready: false,
+            kind,
+        })
     }
 
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -58,7 +66,10 @@ impl Listener {
     pub(crate) fn address(&self) -> io::Result<Listen> {
         match &self.kind {
             Kind::Tcp(listener) => listener.local_addr().map(Listen::Tcp),
-            Kind::Unix { path, .. } => Ok(Listen::Unix { path: path.clone(), mode: 0 }),
+            Kind::Unix { path, .. } => Ok(Listen::Unix {
+                path: path.clone(),
+                mode: 0,
+            }),
         }
     }
 
@@ -66,12 +77,12 @@ impl Listener {
     pub(crate) fn accept(&mut self) -> io::Result<Option<(Stream, From)>> {
         loop {
             let accepted = match &self.kind {
-                Kind::Tcp(listener) => {
-                    listener.accept().map(|(stream, from)| (Stream::Tcp(stream), From::Ip(from.ip())))
-                }
-                Kind::Unix { listener, .. } => {
-                    listener.accept().map(|(stream, _)| (Stream::Unix(stream), From::Unix))
-                }
+                Kind::Tcp(listener) => listener
+                    .accept()
+                    .map(|(stream, from)| (Stream::Tcp(stream), From::Ip(from.ip()))),
+                Kind::Unix { listener, .. } => listener
+                    .accept()
+                    .map(|(stream, _)| (Stream::Unix(stream), From::Unix)),
             };
             return match accepted {
                 Ok(connection) => Ok(Some(connection)),
@@ -99,7 +110,11 @@ impl Drop for Listener {
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     // Accepted sockets inherit these.
     socket.set_tcp_nodelay(true)?;
@@ -126,13 +141,17 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
-        Ok(metadata) if !metadata.file_type().is_socket() => {
-            Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file that is no socket is in its place"))
-        }
+        Ok(metadata) if !metadata.file_type().is_socket() => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "a file that is no socket is in its place",
+        )),
         Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
             Err(error) => Err(error),
-            Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens on it")),
+            Ok(_) => Err(io::Error::new(
+                io::ErrorKind::AddrInUse,
+                "another process listens on it",
+            )),
         },
     }
 }

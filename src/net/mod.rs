@@ -3,8 +3,10 @@
 //! Laws of this floor: it alone has mio, descriptors and the clock, and it knows nothing of what the bytes mean:
 //! no protocol, no channel, no close code. To the reactor Redis is just another peer.
 
+mod accepting;
 mod clock;
 mod connect;
+mod connecting;
 mod listener;
 mod reactor;
 mod signals;
@@ -77,10 +79,17 @@ pub enum ServeError {
 
 impl Gateway {
     /// Binds all listeners and makes everything ready.
-    pub fn bind(mut config: Config, subscriber: Box<dyn Subscriber>) -> Result<Gateway, ServeError> {
+    pub fn bind(
+        mut config: Config,
+        subscriber: Box<dyn Subscriber>,
+    ) -> Result<Gateway, ServeError> {
         fit_to_descriptors(&mut config);
         let mut listeners = Vec::new();
-        let mut bound = Bound { clients: Vec::new(), admin: None, embedded: None };
+        let mut bound = Bound {
+            clients: Vec::new(),
+            admin: None,
+            embedded: None,
+        };
         for listen in &config.listen {
             let (listener, address) = bind(listen, Door::Client)?;
             listeners.push(listener);
@@ -105,7 +114,11 @@ impl Gateway {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let connector = Connector::new(config.redis.address.clone(), Arc::clone(&waker));
         let hub = Hub::new(config, subscriber, fastrand::u64(..));
-        Ok(Gateway { reactor: Reactor::new(hub, poll, listeners, connector)?, bound, waker })
+        Ok(Gateway {
+            reactor: Reactor::new(hub, poll, listeners, connector)?,
+            bound,
+            waker,
+        })
     }
 
     /// Where it listens.
@@ -121,7 +134,10 @@ impl Gateway {
 
     /// By which another thread ends it.
     pub fn handle(&self) -> Handle {
-        Handle { drain: Arc::clone(&self.reactor.drain), waker: Arc::clone(&self.waker) }
+        Handle {
+            drain: Arc::clone(&self.reactor.drain),
+            waker: Arc::clone(&self.waker),
+        }
     }
 
     /// Serves on this thread until drained.
@@ -131,7 +147,10 @@ impl Gateway {
 }
 
 fn bind(listen: &Listen, door: Door) -> Result<(Listener, Listen), ServeError> {
-    let failed = |error| ServeError::Bind { address: listen.to_string(), error };
+    let failed = |error| ServeError::Bind {
+        address: listen.to_string(),
+        error,
+    };
     let listener = Listener::bind(listen, door).map_err(failed)?;
     let address = listener.address().map_err(failed)?;
     let door = match door {
@@ -154,13 +173,18 @@ fn tcp(listen: &Listen) -> Option<SocketAddr> {
 fn fit_to_descriptors(config: &mut Config) {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
-        let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+        let raised = rustix::process::Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        };
         if setrlimit(Resource::Nofile, raised).is_ok() {
             limit = raised;
         }
     }
     let Some(files) = limit.current else { return };
-    let room = usize::try_from(files.saturating_sub(OTHER_DESCRIPTORS)).unwrap_or(usize::MAX).max(1);
+    let room = usize::try_from(files.saturating_sub(OTHER_DESCRIPTORS))
+        .unwrap_or(usize::MAX)
+        .max(1);
     if config.limits.sessions_max > room {
         warn!(
             asked = config.limits.sessions_max,

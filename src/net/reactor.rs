@@ -16,13 +16,13 @@ use std::time::Duration;
 
 use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
-use tracing::{error, warn};
+use tracing::error;
 
 use super::clock::Clock;
 use super::connect::Connector;
 use super::listener::Listener;
 use super::signals::Signals;
-use super::socket::{Socket, Stream, Taken};
+use super::socket::{Readable, Socket, Taken};
 use super::tell::tell;
 use crate::hub::{Action, Hub, Lost};
 use crate::peer::PeerId;
@@ -36,11 +36,6 @@ const REDIS_READS: usize = 8;
 const WRITE_SLICE: usize = 256;
 /// Bytes written to one socket in one turn: a fast reader of large messages may not starve the others.
 const WRITE_BYTES: usize = 256 << 10;
-/// Connections accepted from one listener in one turn.
-const ACCEPT_BATCH: usize = 64;
-/// How long to wait when the process has no descriptor left.
-const DESCRIPTOR_WAIT: Duration = Duration::from_millis(100);
-
 /// Not a peer: signals, the waker, listeners.
 const SPECIAL: usize = u32::MAX as usize;
 const SIGNAL: Token = Token(SPECIAL);
@@ -56,20 +51,20 @@ pub(super) struct Reactor {
     pub(super) signals: Option<Signals>,
     pub(super) connector: Connector,
     pub(super) drain: Arc<AtomicBool>,
-    sockets: Vec<Option<Socket>>,
+    pub(super) sockets: Vec<Option<Socket>>,
     /// Sockets with something to read, each once.
     readable: VecDeque<PeerId>,
     /// Sockets with more to write than one turn's budget.
     unwritten: VecDeque<PeerId>,
     /// Redis, while it is being connected.
-    connecting: Option<PeerId>,
+    pub(super) connecting: Option<PeerId>,
     /// Redis.
-    link: Option<PeerId>,
+    pub(super) link: Option<PeerId>,
     scratch: Box<[u8]>,
     cork: Vec<u8>,
     /// Held so that there is one to give up when there is none left.
-    spare: Option<File>,
-    accept_again_at: Option<Tick>,
+    pub(super) spare: Option<File>,
+    pub(super) accept_again_at: Option<Tick>,
 }
 
 /// What an event is about.
@@ -87,9 +82,10 @@ impl From<Token> for Source {
             (SPECIAL, 0) => Source::Signal,
             (SPECIAL, 1) => Source::Waker,
             (SPECIAL, listener) => Source::Listener(listener - FIRST_LISTENER),
-            (index, generation) => {
-                Source::Peer(PeerId { index: index as u32, generation: generation as u32 })
-            }
+            (index, generation) => Source::Peer(PeerId {
+                index: index as u32,
+                generation: generation as u32,
+            }),
         }
     }
 }
@@ -102,7 +98,10 @@ impl Reactor {
         connector: Connector,
     ) -> io::Result<Reactor> {
         for (at, listener) in listeners.iter_mut().enumerate() {
-            listener.register(poll.registry(), Token(SPECIAL | (at + FIRST_LISTENER) << 32))?;
+            listener.register(
+                poll.registry(),
+                Token(SPECIAL | (at + FIRST_LISTENER) << 32),
+            )?;
         }
         Ok(Reactor {
             hub,
@@ -162,11 +161,17 @@ impl Reactor {
         let busy = !self.readable.is_empty()
             || !self.unwritten.is_empty()
             || self.hub.has_writes()
-            || self.accept_again_at.is_none() && self.listeners.iter().any(|listener| listener.ready);
+            || self.accept_again_at.is_none()
+                && self.listeners.iter().any(|listener| listener.ready);
         let timeout = if busy {
             Some(Duration::ZERO)
         } else {
-            let deadline = self.hub.deadline().into_iter().chain(self.accept_again_at).min();
+            let deadline = self
+                .hub
+                .deadline()
+                .into_iter()
+                .chain(self.accept_again_at)
+                .min();
             // epoll counts whole milliseconds; rounded down, the last one would be spent spinning.
             deadline.map(|due| due.since(self.clock.now()) + Duration::from_micros(999))
         };
@@ -193,10 +198,14 @@ impl Reactor {
     }
 
     fn note_peer(&mut self, now: Tick, id: PeerId, event: &Event) {
-        let Some(socket) = at(&mut self.sockets, id) else { return };
-        socket.read_closed |= event.is_read_closed() || event.is_error();
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
-            socket.readable = true;
+        let Some(socket) = at(&mut self.sockets, id) else {
+            return;
+        };
+        if event.is_read_closed() || event.is_error() {
+            socket.readable = Readable::Closed;
+            self.list(id);
+        } else if event.is_readable() {
+            socket.readable = Readable::Ready;
             self.list(id);
         }
         if event.is_writable() {
@@ -204,15 +213,17 @@ impl Reactor {
         }
     }
 
-    fn unblock(&mut self, now: Tick, id: PeerId) {
-        let Some(socket) = at(&mut self.sockets, id).filter(|socket| socket.blocked) else { return };
+    pub(super) fn unblock(&mut self, now: Tick, id: PeerId) {
+        let Some(socket) = at(&mut self.sockets, id).filter(|socket| socket.blocked) else {
+            return;
+        };
         match socket.unblock(self.poll.registry()) {
             Ok(()) => self.unwritten.push_back(id),
             Err(error) => self.hub.lost(now, id, Lost::Failed(error.to_string())),
         }
     }
 
-    fn list(&mut self, id: PeerId) {
+    pub(super) fn list(&mut self, id: PeerId) {
         if let Some(socket) = at(&mut self.sockets, id)
             && !socket.listed
         {
@@ -230,7 +241,9 @@ impl Reactor {
             }
         }
         for _ in 0..self.readable.len() {
-            let Some(id) = self.readable.pop_front() else { return };
+            let Some(id) = self.readable.pop_front() else {
+                return;
+            };
             if let Some(socket) = at(&mut self.sockets, id) {
                 socket.listed = false;
                 if self.read_once(now, id) {
@@ -242,19 +255,22 @@ impl Reactor {
 
     /// Reads one socket once; says whether there may be more.
     fn read_once(&mut self, now: Tick, id: PeerId) -> bool {
-        let Some(socket) = at(&mut self.sockets, id).filter(|socket| socket.readable) else {
+        let Some(socket) =
+            at(&mut self.sockets, id).filter(|socket| socket.readable != Readable::Drained)
+        else {
             return false;
         };
         let lost = match socket.take(&mut self.scratch) {
             Ok(Taken::Nothing) => return false,
             Ok(Taken::Bytes { n, more }) => {
-                self.hub.received(now, id, self.scratch.get_mut(..n).unwrap_or_default());
+                self.hub
+                    .received(now, id, self.scratch.get_mut(..n).unwrap_or_default());
                 return more;
             }
             Ok(Taken::End) => Lost::Ended,
             Err(error) => Lost::Failed(error.to_string()),
         };
-        socket.readable = false;
+        socket.readable = Readable::Drained;
         self.hub.lost(now, id, lost);
         false
     }
@@ -262,14 +278,7 @@ impl Reactor {
     fn act(&mut self, now: Tick) {
         while let Some(action) = self.hub.next_action() {
             match action {
-                Action::Connect(id) => {
-                    let begun = self.connector.begin(id);
-                    match begun {
-                        Ok(None) => {}
-                        Ok(Some(stream)) => self.connect(now, id, Ok(stream)),
-                        Err(error) => self.connect(now, id, Err(error)),
-                    }
-                }
+                Action::Connect(id) => self.begin_connect(now, id),
                 Action::HalfClose(id) => {
                     if let Some(socket) = at(&mut self.sockets, id) {
                         socket.half_close();
@@ -291,7 +300,9 @@ impl Reactor {
     /// Writes to those who have something to read, a slice of them; says whether there are more.
     fn write(&mut self, now: Tick) -> bool {
         for _ in 0..self.unwritten.len() {
-            let Some(id) = self.unwritten.pop_front() else { break };
+            let Some(id) = self.unwritten.pop_front() else {
+                break;
+            };
             self.write_to(now, id);
         }
         for _ in 0..WRITE_SLICE {
@@ -304,7 +315,9 @@ impl Reactor {
     }
 
     fn write_to(&mut self, now: Tick, id: PeerId) {
-        let Some(socket) = at(&mut self.sockets, id) else { return };
+        let Some(socket) = at(&mut self.sockets, id) else {
+            return;
+        };
         let mut budget = WRITE_BYTES;
         while !socket.blocked {
             let bytes = self.hub.pending(id, &mut self.cork);
@@ -325,100 +338,13 @@ impl Reactor {
         }
     }
 
-    fn accept(&mut self, now: Tick) {
-        if self.accept_again_at.is_some_and(|again| again > now) {
-            return;
-        }
-        self.accept_again_at = None;
-        for at in 0..self.listeners.len() {
-            for _ in 0..ACCEPT_BATCH {
-                let Some(listener) = self.listeners.get_mut(at).filter(|listener| listener.ready) else {
-                    break;
-                };
-                let door = listener.door;
-                match listener.accept() {
-                    Ok(None) => break,
-                    Ok(Some((stream, from))) => match self.hub.accepted(now, door, from) {
-                        Ok(id) => self.open(now, id, stream),
-                        Err(answer) => say_and_close(stream, &answer),
-                    },
-                    Err(error) => {
-                        self.cannot_accept(now, at, &error);
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Out of descriptors, most likely. The waiting connection would be an event no more and wait for ever; so
-    /// one is accepted on the spare descriptor to be told so, and the rest is looked at again soon.
-    fn cannot_accept(&mut self, now: Tick, at: usize, error: &io::Error) {
-        warn!(%error, "cannot accept a connection; raise the limit of open files (ulimit -n)");
-        self.accept_again_at = Some(now + DESCRIPTOR_WAIT);
-        self.spare = None;
-        if let Some(listener) = self.listeners.get_mut(at)
-            && let Ok(Some((stream, _))) = listener.accept()
-        {
-            listener.ready = true;
-            say_and_close(stream, &self.hub.full());
-        }
-        self.spare = File::open("/dev/null").ok();
-    }
-
-    fn open(&mut self, now: Tick, id: PeerId, stream: Stream) {
-        match Socket::open(id, stream, self.poll.registry()) {
-            Ok(socket) => {
-                self.put(socket);
-                self.list(id);
-            }
-            Err(error) => self.hub.lost(now, id, Lost::Failed(error.to_string())),
-        }
-    }
-
-    fn put(&mut self, socket: Socket) {
+    pub(super) fn put(&mut self, socket: Socket) {
         let index = socket.id.index as usize;
         if self.sockets.len() <= index {
             self.sockets.resize_with(index + 1, || None);
         }
         if let Some(slot) = self.sockets.get_mut(index) {
             *slot = Some(socket);
-        }
-    }
-
-    fn connect(&mut self, now: Tick, id: PeerId, stream: io::Result<Stream>) {
-        let socket = stream.and_then(|stream| Socket::connecting(id, stream, self.poll.registry()));
-        match socket {
-            Ok(socket) => {
-                self.put(socket);
-                self.connecting = Some(id);
-                // A unix socket is connected at once and may send no event for it.
-                self.try_connected(now, id);
-            }
-            Err(error) => self.connect_next(now, id, &error),
-        }
-    }
-
-    fn connect_next(&mut self, now: Tick, id: PeerId, error: &io::Error) {
-        match self.connector.try_next(id) {
-            Some(stream) => self.connect(now, id, stream),
-            None => self.hub.lost(now, id, Lost::Failed(error.to_string())),
-        }
-    }
-
-    fn try_connected(&mut self, now: Tick, id: PeerId) {
-        let Some(socket) = at(&mut self.sockets, id) else { return };
-        match socket.connected() {
-            None => {}
-            Some(Err(error)) => self.connect_next(now, id, &error),
-            Some(Ok(())) => {
-                socket.readable = true;
-                self.connecting = None;
-                self.link = Some(id);
-                self.unblock(now, id);
-                self.hub.connected(now, id);
-                self.list(id);
-            }
         }
     }
 
@@ -432,7 +358,9 @@ impl Reactor {
     }
 
     fn heed_signals(&mut self, now: Tick) {
-        let Some(signals) = &mut self.signals else { return };
+        let Some(signals) = &mut self.signals else {
+            return;
+        };
         for _ in 0..signals.pending() {
             if self.hub.is_draining() {
                 error!("told twice to stop: stopping at once");
@@ -443,13 +371,11 @@ impl Reactor {
     }
 }
 
-fn at(sockets: &mut [Option<Socket>], id: PeerId) -> Option<&mut Socket> {
-    sockets.get_mut(id.index as usize)?.as_mut().filter(|socket| socket.id == id)
-}
-
-/// Says one thing to somebody for whom there is no room, if it can be said at once.
-fn say_and_close(stream: Stream, answer: &[u8]) {
-    let _ = stream.say(answer);
+pub(super) fn at(sockets: &mut [Option<Socket>], id: PeerId) -> Option<&mut Socket> {
+    sockets
+        .get_mut(id.index as usize)?
+        .as_mut()
+        .filter(|socket| socket.id == id)
 }
 
 /// A handle by which another thread ends the gateway.

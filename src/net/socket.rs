@@ -25,15 +25,23 @@ pub(crate) enum Stream {
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) id: PeerId,
-    /// There may be something to read.
-    pub(crate) readable: bool,
-    /// The peer has closed its side, or all of it: a short read is not the end of what can be read.
-    pub(crate) read_closed: bool,
+    pub(crate) readable: Readable,
     /// It is on the reactor's list of those to be read.
     pub(crate) listed: bool,
     /// The kernel's buffer is full.
     pub(crate) blocked: bool,
     stream: Stream,
+}
+
+/// What there may be to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readable {
+    /// Nothing, until the next event.
+    Drained,
+    /// Something, until a read brings less than it could.
+    Ready,
+    /// The peer has closed its side: even after a short read the end is still to be read.
+    Closed,
 }
 
 /// What a read brought.
@@ -52,13 +60,33 @@ impl Socket {
     pub(crate) fn open(id: PeerId, mut stream: Stream, registry: &Registry) -> io::Result<Socket> {
         registry.register(&mut stream, token(id), Interest::READABLE)?;
         // The peer's first bytes may be there already; then no read that finds nothing is wasted.
-        Ok(Socket { id, readable: true, read_closed: false, listed: false, blocked: false, stream })
+        Ok(Socket {
+            id,
+            readable: Readable::Ready,
+            listed: false,
+            blocked: false,
+            stream,
+        })
     }
 
     /// Registers a stream that is being connected: it is blocked until it stands.
-    pub(crate) fn connecting(id: PeerId, mut stream: Stream, registry: &Registry) -> io::Result<Socket> {
-        registry.register(&mut stream, token(id), Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Socket { id, readable: false, read_closed: false, listed: false, blocked: true, stream })
+    pub(crate) fn connecting(
+        id: PeerId,
+        mut stream: Stream,
+        registry: &Registry,
+    ) -> io::Result<Socket> {
+        registry.register(
+            &mut stream,
+            token(id),
+            Interest::READABLE | Interest::WRITABLE,
+        )?;
+        Ok(Socket {
+            id,
+            readable: Readable::Drained,
+            listed: false,
+            blocked: true,
+            stream,
+        })
     }
 
     /// Reads once.
@@ -71,12 +99,17 @@ impl Socket {
             return match read {
                 Ok(0) => Ok(Taken::End),
                 Ok(n) => {
-                    self.readable = n == scratch.len() || self.read_closed;
-                    Ok(Taken::Bytes { n, more: self.readable })
+                    if n < scratch.len() && self.readable == Readable::Ready {
+                        self.readable = Readable::Drained;
+                    }
+                    Ok(Taken::Bytes {
+                        n,
+                        more: self.readable != Readable::Drained,
+                    })
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.readable = false;
+                    self.readable = Readable::Drained;
                     Ok(Taken::Nothing)
                 }
                 Err(error) => Err(error),

@@ -8,7 +8,12 @@ use crate::report::{LinkReport, Report};
 
 pub(crate) fn tell(report: &Report) {
     match report {
-        Report::Opened { id, from, facility, channels } => {
+        Report::Opened {
+            id,
+            from,
+            facility,
+            channels,
+        } => {
             debug!(%id, %from, %facility, channels, "session opened");
         }
         Report::Closed { id, close, lasted } => {
@@ -36,19 +41,34 @@ pub(crate) fn tell(report: &Report) {
             );
         }
         Report::Oversize { bytes } => {
-            warn!(bytes, "a message from Redis is over limits.redis_message_bytes_max and was skipped");
+            warn!(
+                bytes,
+                "a message from Redis is over limits.redis_message_bytes_max and was skipped"
+            );
         }
         Report::SubscribeRefused { error } => {
-            warn!(error, "Redis refuses a SUBSCRIBE; `ws4redis check` says which rights are needed");
+            warn!(
+                error,
+                "Redis refuses a SUBSCRIBE; `ws4redis check` says which rights are needed"
+            );
         }
         Report::PublishRefused { error } => {
-            warn!(error, "Redis refuses a client's message; `ws4redis check` says which rights are needed");
+            warn!(
+                error,
+                "Redis refuses a client's message; `ws4redis check` says which rights are needed"
+            );
         }
         Report::PublishesExpired { count } => {
-            warn!(count, "messages of clients waited too long for Redis and are lost");
+            warn!(
+                count,
+                "messages of clients waited too long for Redis and are lost"
+            );
         }
         Report::BudgetReached { closed } => {
-            warn!(closed, "limits.budget_bytes_max is reached; the slowest sessions were closed");
+            warn!(
+                closed,
+                "limits.budget_bytes_max is reached; the slowest sessions were closed"
+            );
         }
         Report::Draining { sessions } => info!(sessions, "draining"),
         Report::Drained { left } => info!(left, "drained"),

@@ -598,7 +598,7 @@ mod tests {
 
     #[test]
     fn a_response_may_have_any_bytes_for_its_body() {
-        let bytes = response((200, "OK"), "image/png", b"\xff\0");
+        let bytes = response((200, "OK"), "image/png", &[], b"\xff\0");
         let expected = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 2\r\n\
             Cache-Control: no-store\r\nConnection: close\r\n\r\n\xff\0";
         assert_eq!(bytes[..], expected[..]);

@@ -36,7 +36,9 @@ pub(crate) fn judge(
 ) -> Result<Grant, Refusal> {
     let (path, query) = head.split_target();
     let path = http::decode_path(path);
-    let facility = path.strip_prefix(&*config.websocket_url).ok_or(Refusal::NotFound)?;
+    let facility = path
+        .strip_prefix(&*config.websocket_url)
+        .ok_or(Refusal::NotFound)?;
     let upgrade = Upgrade::from_head(head)?;
     if facility.len() > FACILITY_BYTES_MAX || facility.chars().any(char::is_control) {
         return Err(Refusal::BadFacility);
@@ -57,7 +59,13 @@ pub(crate) fn judge(
     let channels_max = config.limits.channels_per_session_max;
     let subscribe = unique(channels.subscribe, channels_max)?;
     let publish = unique(channels.publish, channels_max - subscribe.len())?;
-    Ok(Grant { upgrade, facility: ask.facility, subscribe, publish, echo })
+    Ok(Grant {
+        upgrade,
+        facility: ask.facility,
+        subscribe,
+        publish,
+        echo,
+    })
 }
 
 /// Groups may be named twice; a channel is heard, and published to, once.

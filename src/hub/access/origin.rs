@@ -12,25 +12,36 @@ pub(crate) fn check(head: &Head<'_>, origins: &Origins) -> Result<(), Refusal> {
     let origin = match head.field("Origin") {
         Field::Absent => return Ok(()),
         Field::Repeated => return Err(Refusal::Duplicate),
-        Field::Once(origin) => std::str::from_utf8(origin).map_err(|_| Refusal::Malformed)?.trim(),
+        Field::Once(origin) => std::str::from_utf8(origin)
+            .map_err(|_| Refusal::Malformed)?
+            .trim(),
     };
     let allowed = match origins {
         Origins::Any => true,
-        Origins::Listed(listed) => {
-            listed.iter().any(|allowed| without_default_port(origin).eq_ignore_ascii_case(allowed))
-        }
+        Origins::Listed(listed) => listed
+            .iter()
+            .any(|allowed| without_default_port(origin).eq_ignore_ascii_case(allowed)),
         Origins::SameHost => match head.field("Host") {
-            Field::Once(host) => std::str::from_utf8(host).is_ok_and(|host| is_same_host(origin, host)),
+            Field::Once(host) => {
+                std::str::from_utf8(host).is_ok_and(|host| is_same_host(origin, host))
+            }
             _ => false,
         },
     };
-    if allowed { Ok(()) } else { Err(Refusal::Origin) }
+    if allowed {
+        Ok(())
+    } else {
+        Err(Refusal::Origin)
+    }
 }
 
 /// `https://example.com` for `https://example.com:443`.
 fn without_default_port(origin: &str) -> &str {
     for (scheme, port) in [("https://", ":443"), ("http://", ":80")] {
-        if origin.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)) {
+        if origin
+            .get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        {
             return origin.strip_suffix(port).unwrap_or(origin);
         }
     }
@@ -42,7 +53,11 @@ fn is_same_host(origin: &str, host: &str) -> bool {
         return false;
     };
     // Behind a proxy that ends TLS, Host may carry the default port of either scheme, or none.
-    let port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+    let port = if scheme.eq_ignore_ascii_case("https") {
+        ":443"
+    } else {
+        ":80"
+    };
     let host = host.trim();
     origin_host.eq_ignore_ascii_case(host.strip_suffix(port).unwrap_or(host))
 }
@@ -71,7 +86,10 @@ mod tests {
             ("http://example.com:443", "example.com"),
             ("file://", ""),
         ] {
-            assert!(!is_same_host(origin, host) || host.is_empty(), "{origin} {host}");
+            assert!(
+                !is_same_host(origin, host) || host.is_empty(),
+                "{origin} {host}"
+            );
         }
     }
 }

@@ -82,13 +82,26 @@ mod tests {
         let ask = Ask {
             prefix: "p".into(),
             facility: "f".into(),
-            flags: ["subscribe-group", "subscribe-broadcast", "publish-session", "subscribe-user", "x"]
-                .map(String::from)
-                .into(),
-            identity: Identity { user: None, groups: vec!["a".into(), "b".into()], session: Some("k".into()) },
+            flags: [
+                "subscribe-group",
+                "subscribe-broadcast",
+                "publish-session",
+                "subscribe-user",
+                "x",
+            ]
+            .map(String::from)
+            .into(),
+            identity: Identity {
+                user: None,
+                groups: vec!["a".into(), "b".into()],
+                session: Some("k".into()),
+            },
         };
         let channels = RedisSubscriber.channels(&ask);
-        assert_eq!(channels.subscribe, ["p:broadcast:f", "p:group:a:f", "p:group:b:f"]);
+        assert_eq!(
+            channels.subscribe,
+            ["p:broadcast:f", "p:group:a:f", "p:group:b:f"]
+        );
         assert_eq!(channels.publish, ["p:session:k:f"]);
     }
 }

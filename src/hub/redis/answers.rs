@@ -18,13 +18,22 @@ pub(crate) enum Heard<'a> {
     /// The greeting is over.
     Greeted { version: String },
     /// A live message.
-    Message { channel: &'a [u8], payload: &'a [u8] },
+    Message {
+        channel: &'a [u8],
+        payload: &'a [u8],
+    },
     /// SUBSCRIBE is confirmed.
     Subscribed(ChannelId),
     /// SUBSCRIBE is refused.
-    SubscribeRefused { channels: Vec<ChannelId>, error: String },
+    SubscribeRefused {
+        channels: Vec<ChannelId>,
+        error: String,
+    },
     /// The answer to GET: an error (a key of another type) is as good as nothing there.
-    Value { channel: ChannelId, value: Option<Bytes> },
+    Value {
+        channel: ChannelId,
+        value: Option<Bytes>,
+    },
     /// The nonce is back.
     Canary(Duration),
     /// A client's publish is done.
@@ -47,11 +56,13 @@ pub(crate) fn understand(
     expected: &mut VecDeque<Expected>,
 ) -> Result<Heard<'static>, GivenUp> {
     match (answered, reply) {
-        (Expected::Hello, Reply::Map(map)) => Ok(Heard::Greeted { version: version(&map) }),
+        (Expected::Hello, Reply::Map(map)) => Ok(Heard::Greeted {
+            version: version(&map),
+        }),
         (Expected::Hello, Reply::Error(error)) => Err(GivenUp(greeting_advice(&error))),
-        (Expected::Select, Reply::Error(error)) => {
-            Err(GivenUp(format!("SELECT: {error}; name another database in the URL")))
-        }
+        (Expected::Select, Reply::Error(error)) => Err(GivenUp(format!(
+            "SELECT: {error}; name another database in the URL"
+        ))),
         (Expected::Queued, Reply::Error(error)) => {
             publishes.queue_refused(error);
             Ok(Heard::Nothing)
@@ -70,9 +81,9 @@ pub(crate) fn understand(
         (Expected::Probe, Reply::Error(error)) => Err(GivenUp(format!(
             "SUBSCRIBE: {error}; let the user have the channels &*ws4redis:probe:*"
         ))),
-        (Expected::Canary, Reply::Error(error)) => {
-            Err(GivenUp(format!("PUBLISH: {error}; let the user publish to *ws4redis:probe:*")))
-        }
+        (Expected::Canary, Reply::Error(error)) => Err(GivenUp(format!(
+            "PUBLISH: {error}; let the user publish to *ws4redis:probe:*"
+        ))),
         (Expected::Canary | Expected::Unsubscribed, _) => Ok(Heard::Nothing),
         (Expected::Value(channel) | Expected::CaughtUp(channel), reply) => {
             let value = match reply {
@@ -89,7 +100,9 @@ pub(crate) fn understand(
 /// Redis said what it was not asked for: whatever it is, the order of answers is lost, and all that hangs on it.
 pub(crate) fn unexpected(said: &str, expected: Option<Expected>) -> GivenUp {
     let expected = expected.map_or("none".to_owned(), |expected| format!("{expected:?}"));
-    GivenUp(format!("it sent {said} where the answer due was {expected}"))
+    GivenUp(format!(
+        "it sent {said} where the answer due was {expected}"
+    ))
 }
 
 /// EXEC's answer, or that of a lone PUBLISH.
@@ -118,9 +131,15 @@ fn published(reply: Reply, publishes: &mut Publishes) -> Result<Heard<'static>, 
 }
 
 fn is_passing(error: &str) -> bool {
-    ["READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"]
-        .iter()
-        .any(|kind| error.contains(kind))
+    [
+        "READONLY",
+        "LOADING",
+        "MASTERDOWN",
+        "CLUSTERDOWN",
+        "TRYAGAIN",
+    ]
+    .iter()
+    .any(|kind| error.contains(kind))
 }
 
 fn version(map: &[(Reply, Reply)]) -> String {
@@ -128,7 +147,9 @@ fn version(map: &[(Reply, Reply)]) -> String {
         Reply::Bulk(text) | Reply::Simple(text) => String::from_utf8_lossy(text).into_owned(),
         _ => String::new(),
     };
-    map.iter().find(|(key, _)| text(key) == "version").map_or("unknown".into(), |(_, v)| text(v))
+    map.iter()
+        .find(|(key, _)| text(key) == "version")
+        .map_or("unknown".into(), |(_, v)| text(v))
 }
 
 /// What to do about a refused HELLO.
@@ -154,11 +175,20 @@ mod tests {
     #[test]
     fn a_refused_greeting_says_what_to_do() {
         for (error, advice) in [
-            ("WRONGPASS invalid username-password pair", "check user and password"),
-            ("NOAUTH HELLO must be called with the client already authenticated", "give a password"),
+            (
+                "WRONGPASS invalid username-password pair",
+                "check user and password",
+            ),
+            (
+                "NOAUTH HELLO must be called with the client already authenticated",
+                "give a password",
+            ),
             ("ERR unknown command 'HELLO'", "Redis 6 or newer"),
             ("NOPROTO unsupported protocol version", "Redis 6 or newer"),
-            ("DENIED Redis is running in protected mode because...", "bind it to loopback"),
+            (
+                "DENIED Redis is running in protected mode because...",
+                "bind it to loopback",
+            ),
         ] {
             assert!(greeting_advice(error).contains(advice), "{error}");
         }

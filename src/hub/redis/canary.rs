@@ -50,7 +50,11 @@ impl Canary {
     pub(crate) fn new(prefix: &str, random: u64) -> Canary {
         let colon = if prefix.is_empty() { "" } else { ":" };
         let channel = Bytes::from(format!("{prefix}{colon}ws4redis:probe:{random:016x}"));
-        Canary { channel, serial: 0, state: State::Off }
+        Canary {
+            channel,
+            serial: 0,
+            state: State::Off,
+        }
     }
 
     /// The probe channel.
@@ -81,7 +85,9 @@ impl Canary {
             return Verdict::Wait;
         }
         let before = match self.state {
-            State::Flying { before: Some(_), .. } => {
+            State::Flying {
+                before: Some(_), ..
+            } => {
                 self.state = State::Off;
                 return Verdict::Dead;
             }
@@ -95,7 +101,9 @@ impl Canary {
 
     /// A nonce came back: how long was it away? `None` if it is none that we wait for.
     pub(crate) fn heard(&mut self, now: Tick, nonce: &[u8]) -> Option<Duration> {
-        let State::Flying { sent, before } = self.state else { return None };
+        let State::Flying { sent, before } = self.state else {
+            return None;
+        };
         let serial: u64 = std::str::from_utf8(nonce).ok()?.parse().ok()?;
         // The first of two may be late and still be back in time: it proves the path as well.
         let went = if serial == self.serial {
@@ -103,7 +111,9 @@ impl Canary {
         } else {
             before.filter(|_| serial + 1 == self.serial)?
         };
-        self.state = State::Resting { next: sent + PERIOD };
+        self.state = State::Resting {
+            next: sent + PERIOD,
+        };
         Some(now.since(went))
     }
 }
@@ -122,9 +132,8 @@ mod tests {
         canary.start(at(0));
         assert_eq!(canary.elapsed(at(0)), Verdict::Publish("1".into()));
         assert_eq!(canary.heard(at(1), b"1"), Some(Duration::from_millis(1)));
-        let mut now = at(1);
         let dead = loop {
-            now = canary.deadline().unwrap();
+            let now = canary.deadline().unwrap();
             if canary.elapsed(now) == Verdict::Dead {
                 break now;
             }
@@ -136,11 +145,17 @@ mod tests {
     #[test]
     fn one_missed_nonce_is_forgiven_even_if_it_comes_late() {
         let mut canary = Canary::new("p", 1);
-        assert_eq!(canary.channel().as_ref(), b"p:ws4redis:probe:0000000000000001");
+        assert_eq!(
+            canary.channel().as_ref(),
+            b"p:ws4redis:probe:0000000000000001"
+        );
         canary.start(at(0));
         canary.elapsed(at(0));
         assert_eq!(canary.elapsed(at(500)), Verdict::Publish("2".into()));
-        assert_eq!(canary.heard(at(600), b"1"), Some(Duration::from_millis(600)));
+        assert_eq!(
+            canary.heard(at(600), b"1"),
+            Some(Duration::from_millis(600))
+        );
         assert_eq!(canary.heard(at(601), b"2"), None);
         assert_eq!(canary.elapsed(at(1499)), Verdict::Wait);
         assert_eq!(canary.elapsed(at(1500)), Verdict::Publish("3".into()));

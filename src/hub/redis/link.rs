@@ -75,7 +75,10 @@ pub(crate) enum Expected {
 impl Link {
     /// A link that is to be tried at once.
     pub(crate) fn new() -> Link {
-        Link::Down { retry_at: Tick::ZERO, tries: 0 }
+        Link::Down {
+            retry_at: Tick::ZERO,
+            tries: 0,
+        }
     }
 
     pub(crate) fn id(&self) -> Option<PeerId> {
@@ -108,12 +111,18 @@ impl Link {
 
     /// The reactor was asked to connect.
     pub(crate) fn connecting(&mut self, now: Tick, id: PeerId) {
-        *self = Link::Connecting { id, until: now + GREETING_TIMEOUT, tries: self.tries() };
+        *self = Link::Connecting {
+            id,
+            until: now + GREETING_TIMEOUT,
+            tries: self.tries(),
+        };
     }
 
     /// It did.
     pub(crate) fn connected(&mut self, now: Tick, bulk_bytes_max: usize) -> Option<&mut Up> {
-        let Link::Connecting { id, tries, .. } = *self else { return None };
+        let Link::Connecting { id, tries, .. } = *self else {
+            return None;
+        };
         let limits = ReplyLimits {
             bulk_bytes_max,
             depth_max: REPLY_DEPTH_MAX,
@@ -138,9 +147,14 @@ impl Link {
     /// It is lost. Waits between half of the backoff and all of it; `jitter` is in 0..1. Returns the wait.
     pub(crate) fn lost(&mut self, now: Tick, jitter: f64) -> Duration {
         let tries = self.tries();
-        let backoff = BACKOFF_MIN.saturating_mul(1 << tries.min(10)).min(BACKOFF_MAX);
+        let backoff = BACKOFF_MIN
+            .saturating_mul(1 << tries.min(10))
+            .min(BACKOFF_MAX);
         let wait = backoff.mul_f64(0.5 + jitter / 2.0);
-        *self = Link::Down { retry_at: now + wait, tries: tries.saturating_add(1) };
+        *self = Link::Down {
+            retry_at: now + wait,
+            tries: tries.saturating_add(1),
+        };
         wait
     }
 
@@ -174,7 +188,10 @@ impl Up {
         self.dirty = true;
         for (at, (channel, _)) in channels.iter().enumerate() {
             let more = u16::try_from(channels.len() - 1 - at).unwrap_or(u16::MAX);
-            self.expected.push_back(Expected::Subscribed { channel: *channel, more });
+            self.expected.push_back(Expected::Subscribed {
+                channel: *channel,
+                more,
+            });
         }
     }
 

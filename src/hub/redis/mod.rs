@@ -79,21 +79,41 @@ impl Redis {
 
     pub(crate) fn deadline(&self) -> Option<Tick> {
         let publishes = self.publishes.deadline(&self.limits);
-        [self.link.deadline(), self.canary.deadline(), self.later.deadline(), publishes]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.link.deadline(),
+            self.canary.deadline(),
+            self.later.deadline(),
+            publishes,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The connection stands: greet.
     pub(crate) fn connected(&mut self, now: Tick) {
-        let Some(up) = self.link.connected(now, self.limits.redis_message_bytes_max) else { return };
-        let Credentials { username, password, db, .. } = &self.credentials;
+        let Some(up) = self
+            .link
+            .connected(now, self.limits.redis_message_bytes_max)
+        else {
+            return;
+        };
+        let Credentials {
+            username,
+            password,
+            db,
+            ..
+        } = &self.credentials;
         match password {
             Some(password) => {
                 let user = username.as_deref().unwrap_or("default");
-                let words: [&[u8]; 5] =
-                    [b"HELLO", b"3", b"AUTH", user.as_bytes(), password.reveal().as_bytes()];
+                let words: [&[u8]; 5] = [
+                    b"HELLO",
+                    b"3",
+                    b"AUTH",
+                    user.as_bytes(),
+                    password.reveal().as_bytes(),
+                ];
                 up.send(&words, Expected::Hello);
             }
             None => up.send(&[b"HELLO", b"3"], Expected::Hello),
@@ -119,7 +139,9 @@ impl Redis {
 
     /// Asks for the probe channel and sends the first nonce; begins to subscribe all channels anew.
     pub(crate) fn start(&mut self, now: Tick, channels: &mut Channels) {
-        let Some(up) = self.link.greeted() else { return };
+        let Some(up) = self.link.greeted() else {
+            return;
+        };
         up.send(&[b"SUBSCRIBE", self.canary.channel()], Expected::Probe);
         self.commands += 1;
         self.canary.start(now);
@@ -136,12 +158,16 @@ impl Redis {
     }
 
     fn ask_batch(&mut self, now: Tick, channels: &mut Channels) {
-        let batch: Vec<ChannelId> =
-            self.catching_up.drain(..self.catching_up.len().min(CATCH_UP_BATCH)).collect();
+        let batch: Vec<ChannelId> = self
+            .catching_up
+            .drain(..self.catching_up.len().min(CATCH_UP_BATCH))
+            .collect();
         let mut anew = Vec::new();
         let mut gets = Vec::new();
         for id in batch {
-            let Some(channel) = channels.get_mut(id) else { continue };
+            let Some(channel) = channels.get_mut(id) else {
+                continue;
+            };
             if channel.subscription == Subscription::Unasked {
                 channel.subscription = Subscription::Asked;
                 channel.snapshot.subscribed(now);
@@ -153,7 +179,9 @@ impl Redis {
                 gets.push((id, channel.name.clone()));
             }
         }
-        let Some(up) = self.link.greeted() else { return };
+        let Some(up) = self.link.greeted() else {
+            return;
+        };
         if !anew.is_empty() {
             let names: Vec<(ChannelId, &[u8])> =
                 anew.iter().map(|(id, name)| (*id, name.as_ref())).collect();
@@ -193,15 +221,23 @@ impl Redis {
 
     /// Sends the publishes that wait, if the link stands.
     pub(crate) fn send_publishes(&mut self) {
-        let Some(up) = self.link.greeted() else { return };
-        while let Some(Publish { channel, message, .. }) = self.publishes.next_to_send() {
+        let Some(up) = self.link.greeted() else {
+            return;
+        };
+        while let Some(Publish {
+            channel, message, ..
+        }) = self.publishes.next_to_send()
+        {
             if self.expire == "0" {
                 up.send(&[b"PUBLISH", channel, message], Expected::Published);
                 self.commands += 1;
                 continue;
             }
             up.send(&[b"MULTI"], Expected::Ignored);
-            up.send(&[b"SETEX", channel, self.expire.as_bytes(), message], Expected::Queued);
+            up.send(
+                &[b"SETEX", channel, self.expire.as_bytes(), message],
+                Expected::Queued,
+            );
             up.send(&[b"PUBLISH", channel, message], Expected::Queued);
             up.send(&[b"EXEC"], Expected::Published);
             self.commands += 4;
@@ -212,10 +248,14 @@ impl Redis {
     pub(crate) fn elapsed(&mut self, now: Tick) -> Result<(), GivenUp> {
         match &self.link {
             Link::Connecting { until, .. } if *until <= now => {
-                return Err(GivenUp("no connection within 2 s; is the address right?".into()));
+                return Err(GivenUp(
+                    "no connection within 2 s; is the address right?".into(),
+                ));
             }
             Link::Up(up) if up.greeting_until.is_some_and(|until| until <= now) => {
-                return Err(GivenUp("it accepts connections but does not answer; is it stuck?".into()));
+                return Err(GivenUp(
+                    "it accepts connections but does not answer; is it stuck?".into(),
+                ));
             }
             _ => {}
         }
@@ -242,10 +282,20 @@ impl Redis {
 
     /// The next thing that was said, until there is no more.
     pub(crate) fn hear(&mut self, now: Tick) -> Result<Option<Heard<'_>>, GivenUp> {
-        let Redis { link: Link::Up(up), canary, publishes, proven, awaited, .. } = self else {
+        let Redis {
+            link: Link::Up(up),
+            canary,
+            publishes,
+            proven,
+            awaited,
+            ..
+        } = self
+        else {
             return Ok(None);
         };
-        let Up { reader, expected, .. } = &mut **up;
+        let Up {
+            reader, expected, ..
+        } = &mut **up;
         let incoming = match reader.pull() {
             Ok(Some(incoming)) => incoming,
             Ok(None) => return Ok(None),

@@ -61,7 +61,10 @@ impl Publishes {
             message: message.clone(),
             at: now,
         };
-        let bytes: usize = channels.iter().map(|channel| publish(channel).bytes()).sum();
+        let bytes: usize = channels
+            .iter()
+            .map(|channel| publish(channel).bytes())
+            .sum();
         if self.queue.len() + channels.len() > limits.publish_queue_max
             || self.bytes + bytes > limits.publish_queue_bytes_max
         {
@@ -115,7 +118,11 @@ impl Publishes {
 
     /// The next that is too old.
     pub(crate) fn expired(&mut self, now: Tick, limits: &Limits) -> Option<Publish> {
-        if self.deadline(limits)? <= now { self.pop() } else { None }
+        if self.deadline(limits)? <= now {
+            self.pop()
+        } else {
+            None
+        }
     }
 
     fn pop(&mut self) -> Option<Publish> {
@@ -131,11 +138,20 @@ mod tests {
 
     use super::*;
 
-    const FROM: PeerId = PeerId { index: 1, generation: 1 };
+    const FROM: PeerId = PeerId {
+        index: 1,
+        generation: 1,
+    };
 
     fn push(publishes: &mut Publishes, limits: &Limits, text: &'static str) -> Result<(), Full> {
         let message = Bytes::from_static(text.as_bytes());
-        publishes.push(Tick::ZERO, limits, FROM, &[Bytes::from_static(b"c")], &message)
+        publishes.push(
+            Tick::ZERO,
+            limits,
+            FROM,
+            &[Bytes::from_static(b"c")],
+            &message,
+        )
     }
 
     #[test]
@@ -156,18 +172,30 @@ mod tests {
 
     #[test]
     fn number_bytes_and_age_are_bounded() {
-        let limits = Limits { publish_queue_max: 2, ..Limits::default() };
+        let limits = Limits {
+            publish_queue_max: 2,
+            ..Limits::default()
+        };
         let mut publishes = Publishes::default();
         push(&mut publishes, &limits, "1").unwrap();
         push(&mut publishes, &limits, "2").unwrap();
         assert_eq!(push(&mut publishes, &limits, "3"), Err(Full));
         let late = Tick::ZERO + limits.publish_queue_age_max;
-        assert_eq!(publishes.expired(late - Duration::from_millis(1), &limits), None);
+        assert_eq!(
+            publishes.expired(late - Duration::from_millis(1), &limits),
+            None
+        );
         assert!(publishes.expired(late, &limits).is_some());
         assert!(publishes.expired(late, &limits).is_some());
-        assert_eq!((publishes.expired(late, &limits), publishes.bytes), (None, 0));
+        assert_eq!(
+            (publishes.expired(late, &limits), publishes.bytes),
+            (None, 0)
+        );
 
-        let limits = Limits { publish_queue_bytes_max: 150, ..limits };
+        let limits = Limits {
+            publish_queue_bytes_max: 150,
+            ..limits
+        };
         push(&mut publishes, &limits, "1").unwrap();
         assert_eq!(push(&mut publishes, &limits, "2"), Err(Full));
     }

@@ -21,9 +21,9 @@ use crate::peer::PeerId;
 use crate::tick::Tick;
 
 /// How long after PUBLISH a publisher of the original may need for its SETEX.
-pub const SETTLING: Duration = Duration::from_millis(250);
+const SETTLING: Duration = Duration::from_millis(250);
 /// How long a value that was read serves those who join next, unless a live message comes.
-pub const CACHED: Duration = Duration::from_secs(1);
+const CACHED: Duration = Duration::from_secs(1);
 
 /// A persisted message, encoded as a frame once for everybody who gets it.
 #[derive(Debug, Clone)]
@@ -119,9 +119,10 @@ impl Snapshot {
     /// A session joins.
     pub(crate) fn joined(&mut self, now: Tick, id: PeerId) -> Told {
         match &self.cached {
-            Some(cached) if now.since(cached.read_at) < CACHED => {
-                Told::Known { value: cached.value.clone(), settled: cached.settled }
-            }
+            Some(cached) if now.since(cached.read_at) < CACHED => Told::Known {
+                value: cached.value.clone(),
+                settled: cached.settled,
+            },
             _ => {
                 self.cached = None;
                 self.waiting.push(id);
@@ -146,7 +147,11 @@ impl Snapshot {
     /// A session got this as its snapshot. `alone`: it is the channel's only member.
     pub(crate) fn gave(&mut self, got: Option<Fingerprint>, alone: bool) {
         let got = got.map_or(Last::Nothing, Last::Same);
-        self.last = if alone || self.last == got { got } else { Last::Mixed };
+        self.last = if alone || self.last == got {
+            got
+        } else {
+            Last::Mixed
+        };
     }
 
     /// A second look is due. Must a GET be sent for it?
@@ -157,7 +162,10 @@ impl Snapshot {
 
     /// The link is back and the channel subscribed anew: a look on behalf of all members.
     pub(crate) fn catch_up(&mut self) -> (Look, bool) {
-        let look = Look { who: Who::All, lives: self.lives };
+        let look = Look {
+            who: Who::All,
+            lives: self.lives,
+        };
         (look, self.look(look))
     }
 
@@ -173,13 +181,21 @@ impl Snapshot {
     pub(crate) fn answered(&mut self, now: Tick, value: Option<&Value>) -> Answered {
         self.asked = false;
         let settled = now >= self.hot_until;
-        self.cached = Some(Cached { value: value.cloned(), read_at: now, settled });
+        self.cached = Some(Cached {
+            value: value.cloned(),
+            read_at: now,
+            settled,
+        });
         let looks = std::mem::take(&mut self.looks);
         let differs_for = match value {
             Some(value) => self.news(value.fingerprint, &looks),
             None => Differs::Sessions(Vec::new()),
         };
-        Answered { waiting: std::mem::take(&mut self.waiting), differs_for, settled }
+        Answered {
+            waiting: std::mem::take(&mut self.waiting),
+            differs_for,
+            settled,
+        }
     }
 
     /// For whom is this value news? Remembers that they get it.
@@ -223,7 +239,14 @@ impl Later {
         got: Option<Fingerprint>,
         lives: u32,
     ) {
-        self.queue.push_back((now + SETTLING, channel, Look { who: Who::One(id, got), lives }));
+        self.queue.push_back((
+            now + SETTLING,
+            channel,
+            Look {
+                who: Who::One(id, got),
+                lives,
+            },
+        ));
     }
 
     /// Look again on behalf of all members.
@@ -236,7 +259,9 @@ impl Later {
     }
 
     pub(crate) fn pop(&mut self, now: Tick) -> Option<(ChannelId, Look)> {
-        self.queue.pop_front_if(|(due, ..)| *due <= now).map(|(_, channel, look)| (channel, look))
+        self.queue
+            .pop_front_if(|(due, ..)| *due <= now)
+            .map(|(_, channel, look)| (channel, look))
     }
 
     /// The link is gone: catching up will look at every channel.
