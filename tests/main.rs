@@ -7,5 +7,11 @@
     reason = "a test that cannot go on fails, and says where"
 )]
 
+/// Real processes, sockets and a browser to stand on.
+mod support;
+
 /// The house checks itself.
 mod tidy;
+
+/// The playground page in a real browser.
+mod playground;
