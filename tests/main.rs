@@ -13,5 +13,14 @@ mod support;
 /// The house checks itself.
 mod tidy;
 
+/// The main job.
+mod relay;
+
+/// Redis goes and comes back.
+mod outages;
+
+/// The package that we succeed, as publisher.
+mod original;
+
 /// The playground page in a real browser.
 mod playground;
