@@ -14,10 +14,17 @@ const LIMITS: ReplyLimits = ReplyLimits {
     elements_max: 4_096,
 };
 
-criterion_group!(codecs, resp, frames_in, frames_out, heads);
+criterion_group!(
+    codecs,
+    messages,
+    replies_and_commands,
+    frames_in,
+    frames_out,
+    heads
+);
 criterion_main!(codecs);
 
-fn resp(criterion: &mut Criterion) {
+fn messages(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("resp");
     for (name, size) in SIZES {
         group.throughput(Throughput::Bytes(size as u64));
@@ -55,7 +62,12 @@ fn resp(criterion: &mut Criterion) {
             });
         },
     );
-    group.sample_size(100).throughput(Throughput::Elements(1));
+    group.finish();
+}
+
+fn replies_and_commands(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("resp");
+    group.throughput(Throughput::Elements(1));
     for (name, bytes) in [
         (
             "read a confirmation",

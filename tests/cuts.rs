@@ -3,7 +3,7 @@
 
 use ws4redis::wire::{http, resp, ws};
 
-use crate::frames::{self, BINARY, CONTINUATION, FINAL, PING, PONG, RSV1, TEXT};
+use crate::frames::{self, BINARY, CLOSE, CONTINUATION, FINAL, PING, PONG, RSV1, TEXT};
 
 /// Reads one stream, that came in these pieces, to its end or to its first fault.
 type Read = fn(&[&[u8]]) -> Vec<String>;
@@ -211,77 +211,70 @@ fn commands() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn client_streams() -> Vec<(&'static str, Vec<u8>)> {
-    let text = frames::frame(FINAL | TEXT, "grüße, 世界 🦀".as_bytes());
     let fragments = [
         frames::frame(TEXT, b"gr\xc3"),
         frames::frame(FINAL | PING, b"p"),
         frames::frame(CONTINUATION, b""),
         frames::frame(FINAL | PONG, b""),
         frames::frame(FINAL | CONTINUATION, b"\xbcn"),
-    ]
-    .concat();
-    let long = frames::frame(FINAL | BINARY, &[7; 500]);
-    let after = |bytes: Vec<u8>| [&text[..], &bytes].concat();
-    vec![
+    ];
+    let messages = [
+        frames::frame(FINAL | TEXT, "grüße, 世界 🦀".as_bytes()),
+        frames::frame(FINAL | BINARY, &[7; 500]),
+        frames::frame(FINAL | TEXT, b""),
+    ];
+    let goodbye = [
+        frames::close(1001, b"bye"),
+        frames::frame(FINAL | TEXT, b"not read"),
+    ];
+    let mut streams = vec![
         ("nothing", vec![]),
+        ("messages", messages.concat().repeat(2)),
+        ("fragments", fragments.concat().repeat(2)),
         (
-            "messages",
-            [&text[..], &long, &text, &frames::frame(FINAL | TEXT, b"")].concat(),
+            "a message that goes on",
+            [&messages.concat()[..], &fragments[0]].concat(),
         ),
-        ("fragments", fragments.repeat(2)),
-        ("a close", after(frames::close(1001, b"bye"))),
-        (
-            "an empty close and more",
-            after([frames::frame(FINAL | frames::CLOSE, b""), text.clone()].concat()),
-        ),
-        (
-            "half a code",
-            after(frames::frame(FINAL | frames::CLOSE, b"\x03")),
-        ),
-        ("a forbidden code", after(frames::close(1005, b""))),
-        (
-            "a reason that is no text",
-            after(frames::close(1000, b"\xff")),
-        ),
-        ("unmasked", after(frames::unmasked(FINAL | TEXT, b"abc"))),
-        (
-            "a reserved bit",
-            after(frames::frame(FINAL | RSV1 | TEXT, b"abc")),
-        ),
-        (
-            "a reserved opcode",
-            after(frames::frame(FINAL | 0x3, b"abc")),
-        ),
-        ("a long ping", after(frames::frame(FINAL | PING, &[0; 126]))),
-        ("a fragmented ping", after(frames::frame(PING, b"abc"))),
+        ("a goodbye", goodbye.concat()),
+        ("an empty goodbye", frames::frame(FINAL | CLOSE, b"")),
+    ];
+    for (name, fault) in faults() {
+        streams.push((name, fault.clone()));
+        streams.push((name, [messages.concat(), fault].concat()));
+    }
+    streams
+}
+
+fn faults() -> Vec<(&'static str, Vec<u8>)> {
+    let frame = frames::frame;
+    let two = |first: Vec<u8>, second: Vec<u8>| [first, second].concat();
+    vec![
+        ("half a code", frame(FINAL | CLOSE, b"\x03")),
+        ("a forbidden code", frames::close(1005, b"")),
+        ("a reason that is no text", frames::close(1000, b"\xff")),
+        ("unmasked", frames::unmasked(FINAL | TEXT, b"abc")),
+        ("a reserved bit", frame(FINAL | RSV1 | TEXT, b"abc")),
+        ("a reserved opcode", frame(FINAL | 0x3, b"abc")),
+        ("a long ping", frame(FINAL | PING, &[0; 126])),
+        ("a fragmented ping", frame(PING, b"abc")),
         (
             "a continuation of nothing",
-            after(frames::frame(FINAL | CONTINUATION, b"abc")),
+            frame(FINAL | CONTINUATION, b"abc"),
         ),
         (
-            "a message within a message",
-            [frames::frame(TEXT, b"a"), text.clone()].concat(),
+            "a text within a message",
+            two(frame(BINARY, b"a"), frame(FINAL | TEXT, b"b")),
         ),
-        (
-            "not utf-8",
-            after(frames::frame(FINAL | TEXT, b"abc\xf4\x90\x80\x80def")),
-        ),
-        (
-            "half a character",
-            after(frames::frame(FINAL | TEXT, b"abc\xc3")),
-        ),
+        ("not utf-8", frame(FINAL | TEXT, b"abc\xf4\x90\x80\x80def")),
+        ("half a character", frame(FINAL | TEXT, b"abc\xc3")),
         (
             "half a character in fragments",
-            [frames::frame(TEXT, b"\xe4\xb8"), frames::frame(FINAL, b"")].concat(),
+            two(frame(TEXT, b"\xe4\xb8"), frame(FINAL, b"")),
         ),
-        ("too big", after(frames::frame(FINAL | BINARY, &[0; 501]))),
+        ("too big", frame(FINAL | BINARY, &[0; 501])),
         (
             "too big in fragments",
-            [
-                frames::frame(BINARY, &[0; 300]),
-                frames::frame(FINAL, &[0; 201]),
-            ]
-            .concat(),
+            two(frame(BINARY, &[0; 300]), frame(FINAL, &[0; 201])),
         ),
         (
             "a huge announcement",
@@ -290,7 +283,7 @@ fn client_streams() -> Vec<(&'static str, Vec<u8>)> {
         ("the top bit", frames::header(FINAL | BINARY, u64::MAX)),
         (
             "not minimal",
-            after(vec![FINAL | BINARY, 0xfe, 0, 1, 0, 0, 0, 0, 9]),
+            vec![FINAL | BINARY, 0xfe, 0, 1, 0, 0, 0, 0, 9],
         ),
         (
             "a web browser",
