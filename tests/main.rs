@@ -7,20 +7,20 @@
     reason = "a test that cannot go on fails, and says where"
 )]
 
-/// Real processes, sockets and a browser to stand on.
-mod support;
+// What tests stand on.
+mod frames; // what WebSocket clients send, good and bad
+mod support; // real processes, sockets and a browser
 
-/// The house checks itself.
+// The house checks itself.
 mod tidy;
 
-/// The main job.
-mod relay;
+// The wire floor.
+mod codecs; // properties of the three codecs
+mod cuts; // any cut of the same bytes gives the same events
+mod differential; // the message layer against tungstenite's own
 
-/// Redis goes and comes back.
-mod outages;
-
-/// The package that we succeed, as publisher.
-mod original;
-
-/// The playground page in a real browser.
-mod playground;
+// Real processes.
+mod original; // the package that we succeed, as publisher
+mod outages; // Redis goes and comes back
+mod playground; // the page in a real browser
+mod relay; // the main job
