@@ -1,11 +1,17 @@
-//! Every integration test, in one binary: real processes, real sockets, a real browser.
+//! Every integration test, in one binary.
+
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that panics has found something"
+    reason = "a test that cannot go on fails, and says where"
 )]
 
+/// What the tests stand on: real programs and clients for them.
 mod support;
 
+/// The house checks itself.
+mod tidy;
+
+/// The playground page in a real browser.
 mod playground;

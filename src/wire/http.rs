@@ -260,7 +260,7 @@ pub fn query_names(query: &str) -> impl Iterator<Item = String> {
 /// The answer to a refused request, after which the connection closes.
 pub fn refusal(refusal: Refusal) -> Bytes {
     let body = format!("{}\n", refusal.line());
-    answer(
+    response(
         refusal.status(),
         "text/plain; charset=utf-8",
         refusal.fields(),
@@ -268,12 +268,8 @@ pub fn refusal(refusal: Refusal) -> Bytes {
     )
 }
 
-/// A whole answer (200 and the like), after which the connection closes.
-pub fn response(status: (u16, &str), content_type: &str, body: &[u8]) -> Bytes {
-    answer(status, content_type, &[], body)
-}
-
-fn answer(
+/// A whole answer (200 and the like) with further header fields, after which the connection closes.
+pub fn response(
     (code, reason): (u16, &str),
     content_type: &str,
     fields: &[(&str, &str)],
@@ -602,7 +598,7 @@ mod tests {
 
     #[test]
     fn a_response_may_have_any_bytes_for_its_body() {
-        let bytes = response((200, "OK"), "image/png", b"\xff\0");
+        let bytes = response((200, "OK"), "image/png", &[], b"\xff\0");
         let expected = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 2\r\n\
             Cache-Control: no-store\r\nConnection: close\r\n\r\n\xff\0";
         assert_eq!(bytes[..], expected[..]);

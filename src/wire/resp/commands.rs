@@ -39,6 +39,12 @@ impl CommandReader {
         }
     }
 
+    /// Bytes that came and that no command was made of yet.
+    pub fn held(&self) -> usize {
+        let words = self.words.iter().map(Bytes::len);
+        self.inbox.waiting().len() + words.sum::<usize>()
+    }
+
     /// The next command's words (never empty), `None` if it is not whole yet. After an error: the same again.
     pub fn pull(&mut self) -> Result<Option<Vec<Bytes>>, Malformed> {
         if let Some(error) = &self.dead {

@@ -18,7 +18,8 @@ pub fn reply(out: &mut Vec<u8>, protocol: Protocol, reply: &Reply) {
         Reply::Error(text) => line(out, b'-', text.as_bytes()),
         Reply::Bulk(bytes) | Reply::Other(bytes) => bulk(out, bytes),
         Reply::Integer(number) => line(out, b':', number.to_string().as_bytes()),
-        Reply::Null => out.extend_from_slice(match protocol {
+        Reply::NullArray if protocol == Protocol::Resp2 => out.extend_from_slice(b"*-1\r\n"),
+        Reply::Null | Reply::NullArray => out.extend_from_slice(match protocol {
             Protocol::Resp2 => b"$-1\r\n",
             Protocol::Resp3 => b"_\r\n",
         }),

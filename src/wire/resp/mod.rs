@@ -72,6 +72,8 @@ pub enum Reply {
     Integer(i64),
     /// RESP2's null bulk and null array, RESP3's null.
     Null,
+    /// To be written only: RESP2's null array. A null array is read as [`Reply::Null`].
+    NullArray,
     /// An array or a set.
     Array(Vec<Reply>),
     /// A map.
