@@ -1,5 +1,7 @@
 //! Bytes that came and are not read yet.
 
+use std::ops::Range;
+
 use super::Malformed;
 
 /// Room that a reader keeps when it is idle: about what one read from a socket brings.
@@ -38,9 +40,9 @@ impl Inbox {
         self.bytes.get(self.start..).unwrap_or_default()
     }
 
-    /// The bytes between two places that [`Inbox::consume`] gave. They stand until the next feed.
-    pub(super) fn between(&self, from: usize, to: usize) -> &[u8] {
-        self.bytes.get(from..to).unwrap_or_default()
+    /// Bytes that were consumed, by a place that [`Inbox::consume`] gave. They stand until the next feed.
+    pub(super) fn consumed(&self, place: Range<usize>) -> &[u8] {
+        self.bytes.get(place).unwrap_or_default()
     }
 
     /// The first byte, unless it is known that more bytes are wanted before anything can be read.
@@ -136,7 +138,7 @@ pub(super) enum Announced {
 }
 
 /// A length: digits and nothing else, where `str::parse` would take a plus sign.
-fn number(digits: &[u8]) -> Result<u64, Malformed> {
+pub(super) fn number(digits: &[u8]) -> Result<u64, Malformed> {
     const NONE: Malformed = Malformed::Syntax("a length that is no number");
     if digits.is_empty() {
         return Err(NONE);

@@ -1,6 +1,6 @@
 //! What Redis says: replies, and the pushes between them (and, before Redis 7.2, within them).
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use bytes::Bytes;
 
@@ -76,25 +76,10 @@ impl ReplyReader {
         let Some(first) = self.inbox.first() else {
             return Ok(Step::Wait);
         };
-        if first == b'>' {
-            match usual_message(self.inbox.waiting(), self.limits.bulk_bytes_max) {
-                Usual::Message {
-                    channel,
-                    payload,
-                    length,
-                } => {
-                    let from = self.inbox.consume(length);
-                    return Ok(Step::Said(Said::Usual {
-                        channel: (from + channel.0, from + channel.1),
-                        payload: (from + payload.0, from + payload.1),
-                    }));
-                }
-                Usual::Wants(bytes) => {
-                    self.inbox.want(bytes);
-                    return Ok(Step::Wait);
-                }
-                Usual::Not => {}
-            }
+        if first == b'>'
+            && let Some(step) = self.usual()
+        {
+            return Ok(step);
         }
         match first {
             b'*' | b'~' => self.aggregate(Kind::Array),
@@ -104,6 +89,27 @@ impl ReplyReader {
             b'$' | b'!' | b'=' => self.bulk(),
             b'+' | b'-' | b':' | b',' | b'#' | b'(' | b'_' => self.line(),
             _ => Err(Malformed::Syntax("a byte that begins no value")),
+        }
+    }
+
+    /// Reads a message, or waits for the rest of it, if it looks like the usual one.
+    fn usual(&mut self) -> Option<Step> {
+        match usual_message(self.inbox.waiting(), self.limits.bulk_bytes_max) {
+            Usual::Message {
+                channel,
+                payload,
+                length,
+            } => {
+                let from = self.inbox.consume(length);
+                let place = |part: Range<usize>| from + part.start..from + part.end;
+                let (channel, payload) = (place(channel), place(payload));
+                Some(Step::Said(Said::Usual { channel, payload }))
+            }
+            Usual::Wants(bytes) => {
+                self.inbox.want(bytes);
+                Some(Step::Wait)
+            }
+            Usual::Not => None,
         }
     }
 
@@ -270,8 +276,8 @@ impl ReplyReader {
     fn incoming(&mut self, said: Said) -> Incoming<'_> {
         match said {
             Said::Usual { channel, payload } => Incoming::Message {
-                channel: self.inbox.between(channel.0, channel.1),
-                payload: self.inbox.between(payload.0, payload.1),
+                channel: self.inbox.consumed(channel),
+                payload: self.inbox.consumed(payload),
             },
             Said::Unusual { channel, payload } => {
                 self.unusual = (channel, payload);
@@ -296,8 +302,8 @@ enum Step {
 enum Said {
     /// A message in the usual form, by places in the inbox.
     Usual {
-        channel: (usize, usize),
-        payload: (usize, usize),
+        channel: Range<usize>,
+        payload: Range<usize>,
     },
     Unusual {
         channel: Bytes,
