@@ -19,6 +19,9 @@ mod codecs; // properties of the three codecs
 mod cuts; // any cut of the same bytes gives the same events
 mod differential; // the message layer against tungstenite's own
 
+// The embedded Redis, byte for byte.
+mod embedded;
+
 // Real processes.
 mod original; // the package that we succeed, as publisher
 mod outages; // Redis goes and comes back

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::Malformed;
 use super::inbox::{Announced, Inbox, LINE_BYTES_MAX};
 
-/// Words of one command. `SUBSCRIBE` and `DEL` take many; the clients of one site take far fewer.
-const WORDS_MAX: u64 = 1_024;
+/// Words of one command: Redis allows a million, and a site may well DEL ten thousand keys at once.
+const WORDS_MAX: u64 = 64 << 10;
 
 /// Reads commands, for the embedded Redis: arrays of bulk strings, and inline commands.
 #[derive(Debug)]
