@@ -156,6 +156,13 @@ fn replies() -> Vec<(&'static str, Vec<u8>)> {
               |1\r\n+ttl\r\n:3\r\n+decorated\r\n"
                 .to_vec(),
         ),
+        (
+            "a greeting of Redis 7.0",
+            b"%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:3\r\n\
+              $2\r\nid\r\n:3\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n\
+              $7\r\nmodules\r\n*0\r\n"
+                .to_vec(),
+        ),
         ("a push inside an array", [b"*2\r\n+OK\r\n", &message[..], b":1\r\n+OK\r\n"].concat()),
         ("oversize pushes", [&oversize[..], message, &oversize, b"*1\r\n", &oversize, b":1\r\n"].concat()),
         ("an oversize reply", [&b"$501\r\n"[..], &[b'\r'; 501], b"\r\n:1\r\n"].concat()),

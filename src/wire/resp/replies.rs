@@ -511,6 +511,17 @@ mod tests {
     }
 
     #[test]
+    fn redis_7_0_answers_exec_with_our_own_message_inside() {
+        let mut reader = ReplyReader::new(LIMITS);
+        reader.feed(b"+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+        reader.feed(b"*2\r\n+OK\r\n>3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$5\r\nhello\r\n:1\r\n");
+        let (said, error) = all(&mut reader);
+        assert_eq!((said.len(), error), (5, None));
+        assert!(said[3].starts_with("Message"), "{said:?}");
+        assert!(said[4].ends_with("Integer(1)]))"), "{said:?}");
+    }
+
+    #[test]
     fn a_push_inside_an_array_comes_first_and_is_not_its_element() {
         let usual = &b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n"[..];
         let unusual = &b">3\r\n+message\r\n$1\r\nc\r\n$1\r\nm\r\n"[..];
@@ -626,6 +637,25 @@ mod tests {
         ]
         .concat();
         assert_eq!(error(&lines), Some(Malformed::TooLong));
+    }
+
+    #[test]
+    fn the_elements_of_one_reply_are_bounded_together() {
+        let limits = ReplyLimits {
+            bulk_bytes_max: 60_000,
+            ..LIMITS
+        };
+        let bulk = [&b"$60000\r\n"[..], &[b'x'; 60_000], b"\r\n"].concat();
+        let mut reader = ReplyReader::new(limits);
+        reader.feed(&[b"*2\r\n", &bulk.repeat(2)[..], b"*3\r\n", &bulk.repeat(2)].concat());
+        assert!(matches!(
+            reader.pull(),
+            Ok(Some(Incoming::Reply(Reply::Array(_))))
+        ));
+        // Refused when it is announced, not when it has come.
+        assert_eq!(reader.pull(), Ok(None));
+        reader.feed(b"$6000\r\n");
+        assert_eq!(reader.pull(), Err(Malformed::TooLong));
     }
 
     #[test]
