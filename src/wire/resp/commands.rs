@@ -252,13 +252,13 @@ mod tests {
 
     #[test]
     fn a_command_is_bounded_before_anything_is_reserved() {
-        assert_eq!(commands(b"*1025\r\n"), Err(Malformed::TooMany));
+        assert_eq!(commands(b"*65537\r\n"), Err(Malformed::TooMany));
         assert_eq!(commands(b"*1\r\n$101\r\n"), Err(Malformed::TooLong));
         let second = [&b"*2\r\n$60\r\n"[..], &[b'x'; 60], b"\r\n$41\r\n"].concat();
         assert_eq!(commands(&second), Err(Malformed::TooLong));
         assert_eq!(commands(&[b'x'; 102]), Err(Malformed::TooLong));
         let mut reader = CommandReader::new(1 << 20);
-        reader.feed(&b"x ".repeat(1_025));
+        reader.feed(&b"x ".repeat(65_537));
         reader.feed(b"\n");
         assert_eq!(reader.pull(), Err(Malformed::TooMany));
     }
