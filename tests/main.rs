@@ -12,7 +12,8 @@ mod frames; // what WebSocket clients send, good and bad
 mod support; // real processes, sockets and a browser
 
 // The house checks itself.
-mod tidy;
+mod documents; // what the documents say
+mod tidy; // who may name whom, and sizes
 
 // The wire floor.
 mod codecs; // properties of the three codecs
