@@ -15,3 +15,6 @@ mod tidy;
 
 /// The playground page in a real browser.
 mod playground;
+
+/// Publishers, clients and a Redis that were not written here.
+mod outsiders;
