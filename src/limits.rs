@@ -24,7 +24,7 @@ pub const EMBEDDED_MEMORY_BYTES_MAX: usize = 64 << 20;
 /// of all its sessions through one.
 pub const EMBEDDED_SUBSCRIPTIONS_MAX: usize = 1 << 20;
 /// Bytes of all subscriptions in the embedded Redis, names and places in the tables.
-pub const EMBEDDED_SUBSCRIPTION_BYTES_MAX: usize = 256 << 20;
+pub const EMBEDDED_SUBSCRIPTION_BYTES_MAX: usize = 128 << 20;
 /// Commands that one connection to the embedded Redis may queue in MULTI, and keys that it may WATCH.
 pub const EMBEDDED_QUEUED_MAX: usize = 100_000;
 /// Bytes that all connections to the embedded Redis together may have sent without making a command of them

@@ -7,14 +7,23 @@
     reason = "a test that cannot go on fails, and says where"
 )]
 
-/// What the tests stand on: real programs and clients for them.
-mod support;
+// What tests stand on.
+mod frames; // what WebSocket clients send, good and bad
+mod support; // real processes, sockets and a browser
 
-/// The house checks itself.
+// The house checks itself.
 mod tidy;
 
-/// The playground page in a real browser.
-mod playground;
+// The wire floor.
+mod codecs; // properties of the three codecs
+mod cuts; // any cut of the same bytes gives the same events
+mod differential; // the message layer against tungstenite's own
 
-/// Publishers, clients and a Redis that were not written here.
-mod outsiders;
+// The embedded Redis, byte for byte.
+mod embedded;
+
+// Real processes.
+mod original; // the package that we succeed, as publisher
+mod outages; // Redis goes and comes back
+mod playground; // the page in a real browser
+mod relay; // the main job

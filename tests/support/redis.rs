@@ -95,6 +95,13 @@ impl Redis {
         }
     }
 
+    /// Publishes to a channel whatever it is given.
+    pub(crate) fn speaker(&self, channel: &'static str) -> impl Fn(&str) {
+        move |message| {
+            self.publish(channel, message);
+        }
+    }
+
     /// Is anybody subscribed to this channel?
     pub(crate) fn has_subscriber(&self, channel: &str) -> bool {
         let answer = self.call(&["PUBSUB", "NUMSUB", channel]);

@@ -19,6 +19,8 @@ mod pubsub;
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use crate::limits::{EMBEDDED_BUFFERS_BYTES_MAX, EMBEDDED_CONNECTIONS_MAX};
 use crate::peer::PeerId;
 use crate::tick::Tick;
@@ -169,7 +171,7 @@ impl Embedded {
         }
     }
 
-    fn execute(&mut self, now: Tick, id: PeerId, client: &mut Client, words: &[bytes::Bytes]) {
+    fn execute(&mut self, now: Tick, id: PeerId, client: &mut Client, words: &[Bytes]) {
         let mut context = Context {
             now,
             id,

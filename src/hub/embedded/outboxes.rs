@@ -28,7 +28,7 @@ pub(super) struct Outboxes {
     waiting: usize,
 }
 
-/// Invariant: `sent <= bytes.len()`, and what waits, `bytes[sent..]`, is at most [`OUTBOX_BYTES_MAX`].
+/// Invariant: what waits, `bytes[sent..]`, is at most [`OUTBOX_BYTES_MAX`], and more than what was sent before it.
 #[derive(Debug)]
 struct Outbox {
     protocol: Protocol,
@@ -183,7 +183,7 @@ impl Outboxes {
         for (id, outbox) in &self.boxes {
             assert!(is_client(*id), "{id} has an outbox and is a client");
             assert!(outbox.waiting().len() <= OUTBOX_BYTES_MAX);
-            assert!(outbox.sent <= outbox.bytes.len());
+            assert!(outbox.sent == 0 || outbox.sent < outbox.waiting().len());
             let listed = self.dirty.iter().filter(|dirty| *dirty == id).count();
             assert_eq!(listed, usize::from(outbox.dirty), "{id} is listed once");
             waiting += outbox.waiting().len();

@@ -1,5 +1,7 @@
 //! Bytes that came and are not read yet.
 
+use std::ops::Range;
+
 use super::Malformed;
 
 /// Room that a reader keeps when it is idle: about what one read from a socket brings.
@@ -38,9 +40,9 @@ impl Inbox {
         self.bytes.get(self.start..).unwrap_or_default()
     }
 
-    /// The bytes between two places that [`Inbox::consume`] gave. They stand until the next feed.
-    pub(super) fn between(&self, from: usize, to: usize) -> &[u8] {
-        self.bytes.get(from..to).unwrap_or_default()
+    /// Bytes that were consumed, by a place that [`Inbox::consume`] gave. They stand until the next feed.
+    pub(super) fn consumed(&self, place: Range<usize>) -> &[u8] {
+        self.bytes.get(place).unwrap_or_default()
     }
 
     /// The first byte, unless it is known that more bytes are wanted before anything can be read.
@@ -136,7 +138,7 @@ pub(super) enum Announced {
 }
 
 /// A length: digits and nothing else, where `str::parse` would take a plus sign.
-fn number(digits: &[u8]) -> Result<u64, Malformed> {
+pub(super) fn number(digits: &[u8]) -> Result<u64, Malformed> {
     const NONE: Malformed = Malformed::Syntax("a length that is no number");
     if digits.is_empty() {
         return Err(NONE);
@@ -148,4 +150,53 @@ fn number(digits: &[u8]) -> Result<u64, Malformed> {
             .ok_or(NONE),
         _ => Err(NONE),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_searched_once_for_its_end() {
+        let mut inbox = Inbox::default();
+        inbox.feed(b"+abc");
+        assert_eq!(inbox.line(10), Ok(None));
+        assert_eq!(inbox.scanned, 4);
+        inbox.feed(b"\r\n");
+        assert_eq!(inbox.line(10), Ok(Some(4)));
+        inbox.consume(6);
+        assert_eq!(inbox.scanned, 0);
+    }
+
+    #[test]
+    fn what_is_read_is_moved_away_at_no_more_cost_than_it_had() {
+        let mut inbox = Inbox::default();
+        inbox.feed(&[b'x'; 10]);
+        inbox.consume(4);
+        inbox.feed(b"y");
+        assert_eq!(
+            inbox.bytes.len(),
+            11,
+            "six bytes are not moved for the sake of four"
+        );
+        inbox.consume(4);
+        inbox.feed(b"z");
+        assert_eq!(inbox.bytes, b"xxyz");
+    }
+
+    #[test]
+    fn a_length_is_digits_and_nothing_else() {
+        assert_eq!(number(b"007"), Ok(7));
+        assert_eq!(number(b"18446744073709551615"), Ok(u64::MAX));
+        for digits in [
+            &b""[..],
+            b"+1",
+            b"-1",
+            b"1 ",
+            b"0x1",
+            b"18446744073709551616",
+        ] {
+            assert!(number(digits).is_err(), "{}", digits.escape_ascii());
+        }
+    }
 }

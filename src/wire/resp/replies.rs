@@ -1,6 +1,6 @@
 //! What Redis says: replies, and the pushes between them (and, before Redis 7.2, within them).
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use bytes::Bytes;
 
@@ -76,25 +76,10 @@ impl ReplyReader {
         let Some(first) = self.inbox.first() else {
             return Ok(Step::Wait);
         };
-        if first == b'>' {
-            match usual_message(self.inbox.waiting(), self.limits.bulk_bytes_max) {
-                Usual::Message {
-                    channel,
-                    payload,
-                    length,
-                } => {
-                    let from = self.inbox.consume(length);
-                    return Ok(Step::Said(Said::Usual {
-                        channel: (from + channel.0, from + channel.1),
-                        payload: (from + payload.0, from + payload.1),
-                    }));
-                }
-                Usual::Wants(bytes) => {
-                    self.inbox.want(bytes);
-                    return Ok(Step::Wait);
-                }
-                Usual::Not => {}
-            }
+        if first == b'>'
+            && let Some(step) = self.usual()
+        {
+            return Ok(step);
         }
         match first {
             b'*' | b'~' => self.aggregate(Kind::Array),
@@ -104,6 +89,27 @@ impl ReplyReader {
             b'$' | b'!' | b'=' => self.bulk(),
             b'+' | b'-' | b':' | b',' | b'#' | b'(' | b'_' => self.line(),
             _ => Err(Malformed::Syntax("a byte that begins no value")),
+        }
+    }
+
+    /// Reads a message, or waits for the rest of it, if it looks like the usual one.
+    fn usual(&mut self) -> Option<Step> {
+        match usual_message(self.inbox.waiting(), self.limits.bulk_bytes_max) {
+            Usual::Message {
+                channel,
+                payload,
+                length,
+            } => {
+                let from = self.inbox.consume(length);
+                let place = |part: Range<usize>| from + part.start..from + part.end;
+                let (channel, payload) = (place(channel), place(payload));
+                Some(Step::Said(Said::Usual { channel, payload }))
+            }
+            Usual::Wants(bytes) => {
+                self.inbox.want(bytes);
+                Some(Step::Wait)
+            }
+            Usual::Not => None,
         }
     }
 
@@ -270,8 +276,8 @@ impl ReplyReader {
     fn incoming(&mut self, said: Said) -> Incoming<'_> {
         match said {
             Said::Usual { channel, payload } => Incoming::Message {
-                channel: self.inbox.between(channel.0, channel.1),
-                payload: self.inbox.between(payload.0, payload.1),
+                channel: self.inbox.consumed(channel),
+                payload: self.inbox.consumed(payload),
             },
             Said::Unusual { channel, payload } => {
                 self.unusual = (channel, payload);
@@ -296,8 +302,8 @@ enum Step {
 enum Said {
     /// A message in the usual form, by places in the inbox.
     Usual {
-        channel: (usize, usize),
-        payload: (usize, usize),
+        channel: Range<usize>,
+        payload: Range<usize>,
     },
     Unusual {
         channel: Bytes,
@@ -505,6 +511,17 @@ mod tests {
     }
 
     #[test]
+    fn redis_7_0_answers_exec_with_our_own_message_inside() {
+        let mut reader = ReplyReader::new(LIMITS);
+        reader.feed(b"+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+        reader.feed(b"*2\r\n+OK\r\n>3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$5\r\nhello\r\n:1\r\n");
+        let (said, error) = all(&mut reader);
+        assert_eq!((said.len(), error), (5, None));
+        assert!(said[3].starts_with("Message"), "{said:?}");
+        assert!(said[4].ends_with("Integer(1)]))"), "{said:?}");
+    }
+
+    #[test]
     fn a_push_inside_an_array_comes_first_and_is_not_its_element() {
         let usual = &b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n"[..];
         let unusual = &b">3\r\n+message\r\n$1\r\nc\r\n$1\r\nm\r\n"[..];
@@ -620,6 +637,25 @@ mod tests {
         ]
         .concat();
         assert_eq!(error(&lines), Some(Malformed::TooLong));
+    }
+
+    #[test]
+    fn the_elements_of_one_reply_are_bounded_together() {
+        let limits = ReplyLimits {
+            bulk_bytes_max: 60_000,
+            ..LIMITS
+        };
+        let bulk = [&b"$60000\r\n"[..], &[b'x'; 60_000], b"\r\n"].concat();
+        let mut reader = ReplyReader::new(limits);
+        reader.feed(&[b"*2\r\n", &bulk.repeat(2)[..], b"*3\r\n", &bulk.repeat(2)].concat());
+        assert!(matches!(
+            reader.pull(),
+            Ok(Some(Incoming::Reply(Reply::Array(_))))
+        ));
+        // Refused when it is announced, not when it has come.
+        assert_eq!(reader.pull(), Ok(None));
+        reader.feed(b"$6000\r\n");
+        assert_eq!(reader.pull(), Err(Malformed::TooLong));
     }
 
     #[test]

@@ -3,19 +3,21 @@
 //! Nearly all that Redis ever says to a gateway is this, so it is found without a detour, and its parts are
 //! not copied. Whatever is not exactly this form is left to [`super::replies`], which alone finds faults.
 
-use super::inbox::LINE_BYTES_MAX;
+use std::ops::Range;
+
+use super::inbox::{LINE_BYTES_MAX, number};
 
 /// What a look for the usual message found.
 pub(super) enum Usual {
-    /// Places of its parts, and its whole length.
+    /// Where its parts are, and its whole length.
     Message {
-        channel: (usize, usize),
-        payload: (usize, usize),
+        channel: Range<usize>,
+        payload: Range<usize>,
         length: usize,
     },
     /// It may be one, but can be told only from so many bytes.
     Wants(usize),
-    /// It is none, or a faulty one: the careful way is to judge it.
+    /// It is none, or a faulty one.
     Not,
 }
 
@@ -23,55 +25,52 @@ pub(super) enum Usual {
 pub(super) fn usual_message(bytes: &[u8], bulk_bytes_max: usize) -> Usual {
     const HEAD: &[u8] = b">3\r\n$7\r\nmessage\r\n";
     if !bytes.starts_with(HEAD) {
-        return if HEAD.starts_with(bytes) {
-            Usual::Wants(bytes.len() + 1)
-        } else {
-            Usual::Not
+        return match HEAD.starts_with(bytes) {
+            true => Usual::Wants(bytes.len() + 1),
+            false => Usual::Not,
         };
     }
-    let (channel, end) = match usual_bulk(bytes, HEAD.len(), bulk_bytes_max.min(LINE_BYTES_MAX)) {
-        Ok(found) => found,
+    let channel = match bulk(bytes, HEAD.len(), bulk_bytes_max.min(LINE_BYTES_MAX)) {
+        Ok(channel) => channel,
         Err(not) => return not,
     };
-    match usual_bulk(bytes, end, bulk_bytes_max) {
-        Ok((payload, length)) => Usual::Message {
+    match bulk(bytes, channel.end + 2, bulk_bytes_max) {
+        Ok(payload) => Usual::Message {
+            length: payload.end + 2,
             channel,
             payload,
-            length,
         },
         Err(not) => not,
     }
 }
 
-/// The bulk string that begins at `from`: its place, and where what follows it begins.
-fn usual_bulk(
-    bytes: &[u8],
-    from: usize,
-    bytes_max: usize,
-) -> Result<((usize, usize), usize), Usual> {
-    /// More digits than any limit has.
-    const DIGITS_MAX: usize = 10;
-    let Some((mark, digits)) = bytes.get(from..).and_then(<[u8]>::split_first) else {
-        return Err(Usual::Wants(from + 1));
-    };
-    let mut length = 0;
-    let mut count = 0;
-    for &digit in digits
+/// Where the content of the bulk string is that begins at `from`.
+fn bulk(bytes: &[u8], from: usize, bytes_max: usize) -> Result<Range<usize>, Usual> {
+    /// A dollar sign, ten digits and CRLF: more than any limit takes.
+    const HEAD_BYTES_MAX: usize = 13;
+    let rest = bytes.get(from..).unwrap_or_default();
+    let Some(line) = rest
         .iter()
-        .take(DIGITS_MAX)
-        .take_while(|digit| digit.is_ascii_digit())
-    {
-        length = 10 * length + usize::from(digit - b'0');
-        count += 1;
-    }
-    let start = from + 1 + count + 2;
+        .take(HEAD_BYTES_MAX)
+        .position(|&byte| byte == b'\n')
+    else {
+        return match rest.len() < HEAD_BYTES_MAX {
+            true => Err(Usual::Wants(bytes.len() + 1)),
+            false => Err(Usual::Not),
+        };
+    };
+    let Some([b'$', digits @ .., b'\r']) = rest.get(..line) else {
+        return Err(Usual::Not);
+    };
+    let length = match number(digits).map(usize::try_from) {
+        Ok(Ok(length)) if length <= bytes_max => length,
+        _ => return Err(Usual::Not),
+    };
+    let start = from + line + 1;
     let end = start + length;
-    let announced = *mark == b'$' && count > 0 && count < DIGITS_MAX && length <= bytes_max;
-    match (bytes.get(start - 2..start), bytes.get(end..end + 2)) {
-        _ if *mark != b'$' => Err(Usual::Not),
-        (None, _) => Err(Usual::Wants(bytes.len() + 1)),
-        (Some(b"\r\n"), Some(b"\r\n")) if announced => Ok(((start, end), end + 2)),
-        (Some(b"\r\n"), None) if announced => Err(Usual::Wants(end + 2)),
-        _ => Err(Usual::Not),
+    match bytes.get(end..end + 2) {
+        Some(b"\r\n") => Ok(start..end),
+        Some(_) => Err(Usual::Not),
+        None => Err(Usual::Wants(end + 2)),
     }
 }

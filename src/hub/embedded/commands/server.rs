@@ -90,7 +90,7 @@ pub(super) fn command_docs(_: &mut Context<'_>, _: &[Bytes]) -> Result<Reply, Co
 
 /// COMMAND INFO: of each, that nothing is known.
 pub(super) fn command_info(_: &mut Context<'_>, args: &[Bytes]) -> Result<Reply, CommandError> {
-    Ok(Reply::Array(vec![Reply::NullArray; args.len()]))
+    Ok(Reply::Array(vec![Reply::Null; args.len()]))
 }
 
 fn info_server(context: &Context<'_>, out: &mut String) {

@@ -38,16 +38,21 @@ pub(super) fn exec(context: &mut Context<'_>, _: &[Bytes]) -> Result<Reply, Comm
     {
         return Ok(Reply::NullArray);
     }
+    // All commands are done, whatever comes back; but a thousand times KEYS must not be held until then. So there
+    // is room kept for an error in the place of each reply, and a reply may take what is left besides.
+    let too_large = error_reply(&CommandError::ReplyTooLarge);
+    let kept = (commands.len() + 1) * weight(&too_large);
+    let mut room = OUTBOX_BYTES_MAX.saturating_sub(kept);
     let mut replies = Vec::with_capacity(commands.len());
-    let mut room = OUTBOX_BYTES_MAX / 2;
     for Queued { run, args } in commands {
-        let mut reply = run(context, &args).unwrap_or_else(|error| error_reply(&error));
-        // All commands are done, whatever comes back: but a thousand times KEYS must not be held until then.
-        match room.checked_sub(weight(&reply)) {
-            Some(left) => room = left,
-            None => reply = error_reply(&CommandError::ReplyTooLarge),
+        let reply = run(context, &args).unwrap_or_else(|error| error_reply(&error));
+        let more = weight(&reply).saturating_sub(weight(&too_large));
+        if more > room {
+            replies.push(too_large.clone());
+        } else {
+            room -= more;
+            replies.push(reply);
         }
-        replies.push(reply);
     }
     Ok(Reply::Array(replies))
 }
