@@ -22,10 +22,10 @@ sim: ## play simulations: one with SEED=n, many with SEEDS=n
 	cargo test --locked --release --test main sim -- --nocapture --include-ignored
 
 bench: ## run the benchmarks
-	cargo bench --locked
+	cargo bench --locked --bench '*'
 
 bench-smoke: ## run each benchmark once, to see that it runs
-	cargo bench --locked -- --test
+	cargo bench --locked --bench '*' -- --test
 
 lint: setup ## check format, clippy, licences and sources of the dependencies
 	cargo fmt --check

@@ -130,7 +130,8 @@ fn a_flood_is_counted_whole_and_the_list_stays_bounded() {
         500
     );
     // The newest is in view, and the page still answers a person.
-    browser.wait("scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 2");
+    let below = "(({ scrollHeight, scrollTop, clientHeight }) => scrollHeight - scrollTop - clientHeight)(document.getElementById('scroll'))";
+    browser.wait(&format!("{below} < 2"));
     browser.evaluate("document.getElementById('clear').click()");
     browser.wait("document.querySelectorAll('#messages li').length === 0");
     assert_eq!(browser.complaints(), [""; 0]);
@@ -175,7 +176,7 @@ fn json_is_indented_on_click_with_its_numbers_as_they_were_written() {
     let message = r#"{"id":12345678901234567890,"price":1.50,"tags":["a"]}"#;
     publish(&mut gateway.embedded_redis(), "broadcast:chat", message);
     wait_for_rows(&mut browser, "in", 1);
-    browser.evaluate("document.querySelector('#messages .body').click()");
+    browser.evaluate("document.querySelector('li[data-direction=in] .body').click()");
     let indented =
         "{\n  \"id\": 12345678901234567890,\n  \"price\": 1.50,\n  \"tags\": [\n    \"a\"\n  ]\n}";
     assert_eq!(rows(&mut browser, "in")[0]["body"], indented);
