@@ -28,3 +28,4 @@ mod original; // the package that we succeed, as publisher
 mod outages; // Redis goes and comes back
 mod playground; // the page in a real browser
 mod relay; // the main job
+mod serving; // listeners, refusals, draining
