@@ -12,4 +12,13 @@ pub mod refusal;
 pub mod report;
 pub mod tick;
 
+pub mod hub;
+pub mod metrics;
+pub mod net;
 pub mod wire;
+
+pub use config::Config;
+pub use hub::access::subscriber::{
+    Ask, Channels as SubscriberChannels, RedisSubscriber, Subscriber,
+};
+pub use net::Gateway;

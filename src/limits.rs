@@ -20,6 +20,16 @@ pub const EMBEDDED_CONNECTIONS_MAX: usize = 1_000;
 pub const EMBEDDED_COMMAND_BYTES_MAX: usize = 32 << 20;
 /// Bytes of all keys and values in the embedded Redis.
 pub const EMBEDDED_MEMORY_BYTES_MAX: usize = 64 << 20;
+/// Channels and patterns that one connection to the embedded Redis may hear. The gateway's own link hears those
+/// of all its sessions through one.
+pub const EMBEDDED_SUBSCRIPTIONS_MAX: usize = 1 << 20;
+/// Bytes of all subscriptions in the embedded Redis, names and places in the tables.
+pub const EMBEDDED_SUBSCRIPTION_BYTES_MAX: usize = 128 << 20;
+/// Commands that one connection to the embedded Redis may queue in MULTI, and keys that it may WATCH.
+pub const EMBEDDED_QUEUED_MAX: usize = 100_000;
+/// Bytes that all connections to the embedded Redis together may have sent without making a command of them
+/// (or queued in MULTI), and bytes that may wait to be sent to all of them: each.
+pub const EMBEDDED_BUFFERS_BYTES_MAX: usize = 128 << 20;
 /// How deep a reply of Redis may nest. `HELLO` nests to 4; redis-protocol recurses without a bound.
 pub const REPLY_DEPTH_MAX: usize = 8;
 /// Elements of one reply, all depths together.

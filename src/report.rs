@@ -49,6 +49,11 @@ pub enum Report {
         /// Redis' own words.
         error: String,
     },
+    /// Redis refused a SUBSCRIBE, for want of rights.
+    SubscribeRefused {
+        /// Redis' own words.
+        error: String,
+    },
     /// Publishes of clients waited too long for Redis and were dropped.
     PublishesExpired {
         /// How many.
@@ -97,6 +102,10 @@ pub struct Tally {
     pub sessions: u64,
     /// Handshakes under way now.
     pub pending: u64,
+    /// Connections of clients now: sessions, pending ones and those that are being closed.
+    pub clients: u64,
+    /// Connections to the admin listener now.
+    pub admins: u64,
     /// Channels with a member now.
     pub channels: u64,
     /// Sessions opened since the start.
@@ -113,6 +122,8 @@ pub struct Tally {
     pub sent_bytes: u64,
     /// Bytes that wait for clients now.
     pub queued_bytes: u64,
+    /// Bytes of half-received messages now.
+    pub partial_bytes: u64,
     /// Messages from clients that were published.
     pub published: u64,
     /// Publishes that wait for Redis or for its answer now.

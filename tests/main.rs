@@ -1,1 +1,29 @@
 //! Every integration test, in one binary.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails, and says where"
+)]
+
+// What tests stand on.
+mod frames; // what WebSocket clients send, good and bad
+mod support; // real processes, sockets and a browser
+
+// The house checks itself.
+mod tidy;
+
+// The wire floor.
+mod codecs; // properties of the three codecs
+mod cuts; // any cut of the same bytes gives the same events
+mod differential; // the message layer against tungstenite's own
+
+// The embedded Redis, byte for byte.
+mod embedded;
+
+// Real processes.
+mod original; // the package that we succeed, as publisher
+mod outages; // Redis goes and comes back
+mod playground; // the page in a real browser
+mod relay; // the main job

@@ -1,7 +1,8 @@
 //! The lowest floor: bytes into values and back.
 //!
 //! Laws of this floor: no time, no ids, no memory of more than one unfinished value; limits come as
-//! arguments; no file here names another's protocol; nothing a peer sends can panic.
+//! arguments; no file here names another's protocol (but the 101 needs the answer to a WebSocket key, and asks
+//! `ws` for it); nothing a peer sends can panic.
 
 pub mod http;
 pub mod resp;

@@ -1,11 +1,26 @@
-//! RESP2 and RESP3 in and out; the only file that names redis-protocol.
+//! RESP2 and RESP3 in and out; the only room that names redis-protocol.
+//!
+//! Both readers hold the bytes of one unfinished value at most, and every announced length and count is
+//! compared with its limit before anything is reserved for it.
+
+mod commands;
+mod encode;
+mod inbox;
+mod replies;
+mod scalar;
+mod usual;
 
 use bytes::Bytes;
+
+pub use commands::CommandReader;
+pub use encode::{command, push, reply};
+pub use replies::ReplyReader;
 
 /// What may be read before a value is refused.
 #[derive(Debug, Clone, Copy)]
 pub struct ReplyLimits {
-    /// Bytes of one bulk string; a longer one is skipped, and reported as oversize.
+    /// Bytes of one bulk string. A longer one that ends a push, or is a whole reply, is skipped and reported
+    /// as oversize. All elements of one reply together may have 64 KiB more than this.
     pub bulk_bytes_max: usize,
     /// Nesting.
     pub depth_max: usize,
@@ -57,13 +72,15 @@ pub enum Reply {
     Integer(i64),
     /// RESP2's null bulk and null array, RESP3's null.
     Null,
+    /// To be written only: RESP2's null array. A null array is read as [`Reply::Null`].
+    NullArray,
     /// An array or a set.
     Array(Vec<Reply>),
     /// A map.
     Map(Vec<(Reply, Reply)>),
     /// A bulk string over the limit; its bytes were skipped.
     Oversize(u64),
-    /// A double, a boolean, a big number, a verbatim string: by its text.
+    /// A double, a boolean, a big number, a verbatim string: by its text, such as `3.14`, `t` or `inf`.
     Other(Bytes),
 }
 
@@ -84,53 +101,6 @@ pub enum Malformed {
     TooLong,
 }
 
-/// Reads what Redis says, in any cut.
-#[derive(Debug)]
-pub struct ReplyReader {}
-
-impl ReplyReader {
-    /// A reader with nothing read.
-    pub fn new(_limits: ReplyLimits) -> ReplyReader {
-        todo!()
-    }
-
-    /// Takes the bytes that came.
-    pub fn feed(&mut self, _bytes: &[u8]) {
-        todo!()
-    }
-
-    /// The next thing said, `None` if it is not whole yet. After an error: the same error again.
-    pub fn next(&mut self) -> Result<Option<Incoming<'_>>, Malformed> {
-        todo!()
-    }
-}
-
-/// Appends a command.
-pub fn command(_out: &mut Vec<u8>, _words: &[&[u8]]) {
-    todo!()
-}
-
-/// Reads commands, for the embedded Redis: arrays of bulk strings, and inline commands.
-#[derive(Debug)]
-pub struct CommandReader {}
-
-impl CommandReader {
-    /// A reader with nothing read, for commands of at most `bytes_max`.
-    pub fn new(_bytes_max: usize) -> CommandReader {
-        todo!()
-    }
-
-    /// Takes the bytes that came.
-    pub fn feed(&mut self, _bytes: &[u8]) {
-        todo!()
-    }
-
-    /// The next command's words (never empty), `None` if it is not whole yet.
-    pub fn next(&mut self) -> Result<Option<Vec<Bytes>>, Malformed> {
-        todo!()
-    }
-}
-
 /// Which RESP a client of the embedded Redis asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
@@ -138,14 +108,4 @@ pub enum Protocol {
     Resp2,
     /// After `HELLO 3`.
     Resp3,
-}
-
-/// Appends a reply. A map becomes a flat array in RESP2, null a null bulk.
-pub fn reply(_out: &mut Vec<u8>, _protocol: Protocol, _reply: &Reply) {
-    todo!()
-}
-
-/// Appends a push (RESP3), or the array that stands for it (RESP2).
-pub fn push(_out: &mut Vec<u8>, _protocol: Protocol, _words: &[Reply]) {
-    todo!()
 }

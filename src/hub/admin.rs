@@ -1,0 +1,43 @@
+//! What the operator asks on the admin listener: `/healthz`, `/readyz`, `/metrics`.
+
+use bytes::Bytes;
+
+use crate::metrics;
+use crate::refusal::Refusal;
+use crate::report::Tally;
+use crate::wire::http::{self, Head};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The answer. `ready` says why not, in a word or two.
+pub(crate) fn answer(
+    head: &Head<'_>,
+    ready: Result<(), &'static str>,
+    tally: &Tally,
+) -> Result<Bytes, Refusal> {
+    if head.method != "GET" {
+        return Err(Refusal::Method);
+    }
+    match (head.split_target().0, ready) {
+        // The loop turns, or this would not be read.
+        ("/healthz", _) => Ok(http::response((200, "OK"), TEXT, &[], b"alive\n")),
+        ("/readyz", Ok(())) => Ok(http::response((200, "OK"), TEXT, &[], b"ready\n")),
+        ("/readyz", Err(why)) => {
+            let body = format!("not ready: {why}\n");
+            Ok(http::response(
+                (503, "Service Unavailable"),
+                TEXT,
+                &[],
+                body.as_bytes(),
+            ))
+        }
+        ("/metrics", _) => Ok(http::response(
+            (200, "OK"),
+            OPENMETRICS,
+            &[],
+            metrics::text(tally).as_bytes(),
+        )),
+        _ => Err(Refusal::NotFound),
+    }
+}

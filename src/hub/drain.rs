@@ -1,0 +1,125 @@
+//! Going down without a stampede: clients are told to come back (1012), so many a second.
+//!
+//! All at once they would all be at the next gateway's door in the same second. The pace rises if at the set
+//! one the deadline would pass.
+
+use std::time::Duration;
+
+use super::session::State;
+use super::{Hub, Lost};
+use crate::close::Close;
+use crate::peer::{Door, PeerId};
+use crate::report::Report;
+use crate::tick::Tick;
+
+/// Between two batches: small enough to look steady, large enough not to be a busy loop.
+const STEP: Duration = Duration::from_millis(20);
+
+/// A drain under way.
+#[derive(Debug)]
+pub(crate) struct Drain {
+    until: Tick,
+    next: Tick,
+    began: Tick,
+    per_second: f64,
+    closed: u64,
+    finished: bool,
+}
+
+impl Drain {
+    pub(crate) fn deadline(&self) -> Option<Tick> {
+        (!self.finished).then_some(self.next.min(self.until))
+    }
+}
+
+impl Hub {
+    /// Stops taking sessions and begins to close those there are. A second call changes nothing.
+    pub fn drain(&mut self, now: Tick) {
+        if self.drain.is_some() {
+            return;
+        }
+        let limits = &self.config.limits;
+        // The last ones need time for their Close, too.
+        let time = limits
+            .drain_timeout
+            .saturating_sub(limits.close_timeout)
+            .max(STEP);
+        let needed = self.counts.sessions as f64 / time.as_secs_f64();
+        self.drain = Some(Drain {
+            until: now + limits.drain_timeout,
+            next: now,
+            began: now,
+            per_second: needed.max(f64::from(limits.drain_per_second)),
+            closed: 0,
+            finished: false,
+        });
+        self.reports.push_back(Report::Draining {
+            sessions: self.counts.sessions as usize,
+        });
+    }
+
+    /// Has it begun to drain?
+    pub fn is_draining(&self) -> bool {
+        self.drain.is_some()
+    }
+
+    /// Ends a drain at once, as at its deadline.
+    pub fn stop(&mut self, now: Tick) {
+        if self.is_draining() && !self.is_drained() {
+            self.end_drain(now);
+        }
+    }
+
+    /// Is the drain over? Then the process may end.
+    pub fn is_drained(&self) -> bool {
+        self.drain.as_ref().is_some_and(|drain| drain.finished)
+    }
+
+    pub(super) fn drain_elapsed(&mut self, now: Tick) {
+        let Some(drain) = &mut self.drain else { return };
+        if drain.finished || now < drain.next {
+            return;
+        }
+        drain.next = now + STEP;
+        let due = drain.per_second * (now.since(drain.began) + STEP).as_secs_f64();
+        let batch = (due as u64).saturating_sub(drain.closed);
+        drain.closed += batch;
+        let over = now >= drain.until;
+        let sessions = self
+            .peers
+            .sessions()
+            .filter(|(_, session)| session.door == Door::Client);
+        let open = sessions.filter(|(_, session)| matches!(session.state, State::Open(_)));
+        let batch: Vec<PeerId> = open.map(|(id, _)| id).take(batch as usize).collect();
+        for id in batch {
+            self.close(now, id, Close::Drain);
+        }
+        if over {
+            self.end_drain(now);
+        } else if self.counts.clients == 0 {
+            self.finish_drain(0);
+        }
+    }
+
+    /// The deadline: whoever is left is dropped.
+    fn end_drain(&mut self, now: Tick) {
+        let clients = self
+            .peers
+            .sessions()
+            .filter(|(_, session)| session.door == Door::Client);
+        let left: Vec<PeerId> = clients.map(|(id, _)| id).collect();
+        let count = left.len();
+        for id in left {
+            self.close(now, id, Close::Drain);
+            self.peer_lost(now, id, Lost::Ended);
+        }
+        self.finish_drain(count);
+    }
+
+    fn finish_drain(&mut self, left: usize) {
+        if let Some(drain) = &mut self.drain {
+            drain.finished = true;
+        }
+        self.reports.push_back(Report::Drained { left });
+    }
+}

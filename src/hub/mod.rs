@@ -1,0 +1,399 @@
+//! The middle floor: values into decisions.
+//!
+//! Laws of this floor: no sockets, no clock, no randomness but a seed, no logging. **Facts** go in, each with the
+//! time at which it happened; **wishes** come out, pulled by the caller until there are none. So the whole
+//! gateway runs in a test without a socket, and a run can be replayed from its seed.
+//!
+//! [`Hub`] is a switchboard: it hands each fact to the room whose rules it concerns and has none of its own. The
+//! rooms: `admission` (request to 101), `conversation` (what clients say), `delivery` (what Redis says),
+//! `ending` (goodbyes), `drain`, `admin`; and the memories they share: `peers`, `channels`, `outbox`, `timers`,
+//! `redis`.
+
+pub mod access;
+mod addresses;
+mod admin;
+mod admission;
+mod backend;
+mod channels;
+mod check;
+mod conversation;
+mod delivery;
+mod drain;
+pub mod embedded;
+mod ending;
+mod fingerprint;
+mod outage;
+mod outbox;
+mod page;
+mod peers;
+mod redis;
+mod session;
+mod timers;
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use bytes::Bytes;
+
+use self::access::subscriber::Subscriber;
+use self::addresses::Addresses;
+use self::channels::Channels;
+use self::drain::Drain;
+use self::embedded::Embedded;
+use self::fingerprint::Fingerprints;
+use self::outage::Outage;
+use self::outbox::Frames;
+use self::peers::{Peer, Peers};
+use self::redis::Redis;
+use self::redis::answers::GivenUp;
+use self::redis::link::Link;
+use self::session::{Due, Session, State};
+use self::timers::Timers;
+use crate::close::Close;
+use crate::config::Config;
+use crate::limits::ADMIN_CONNECTIONS_MAX;
+use crate::peer::{Door, From, PeerId};
+use crate::refusal::Refusal;
+use crate::report::{Report, Tally};
+use crate::tick::Tick;
+use crate::wire::http;
+
+/// The gateway without its sockets.
+///
+/// Facts: [`accepted`](Hub::accepted), [`connected`](Hub::connected), [`received`](Hub::received),
+/// [`sent`](Hub::sent), [`lost`](Hub::lost), [`elapsed`](Hub::elapsed), [`drain`](Hub::drain). After facts, empty
+/// the wishes in this order, each until it says `None`: [`next_action`](Hub::next_action),
+/// [`next_write`](Hub::next_write) (with [`pending`](Hub::pending)), [`next_report`](Hub::next_report); then
+/// sleep until [`deadline`](Hub::deadline). Time never goes backwards.
+pub struct Hub {
+    config: Config,
+    subscriber: Box<dyn Subscriber>,
+    peers: Peers,
+    channels: Channels,
+    redis: Redis,
+    embedded: Option<Embedded>,
+    frames: Frames,
+    timers: Timers,
+    addresses: Addresses,
+    fingerprints: Fingerprints,
+    random: fastrand::Rng,
+    /// The playground, as a whole answer, if it is on.
+    page: Option<Bytes>,
+    heartbeat: Option<String>,
+    drain: Option<Drain>,
+    outage: Option<Outage>,
+    counts: Tally,
+    dirty: VecDeque<PeerId>,
+    actions: VecDeque<Action>,
+    reports: VecDeque<Report>,
+}
+
+/// What the reactor is to do with a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Connect to Redis, as this peer; say [`Hub::connected`] or [`Hub::lost`].
+    Connect(PeerId),
+    /// Close our side of the connection; what the peer still sends is to be received.
+    HalfClose(PeerId),
+    /// Close the connection and forget it.
+    Drop(PeerId),
+}
+
+/// How a connection was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lost {
+    /// The peer closed its side.
+    Ended,
+    /// It could not be made, or it broke; the system's words.
+    Failed(String),
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lost::Ended => f.write_str("the other side closed the connection"),
+            Lost::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+impl Hub {
+    /// A gateway with nobody connected. `seed` is all the chance there will be: equal seeds and facts make equal
+    /// wishes.
+    pub fn new(config: Config, subscriber: Box<dyn Subscriber>, seed: u64) -> Hub {
+        let mut random = fastrand::Rng::with_seed(seed);
+        Hub {
+            subscriber,
+            peers: Peers::default(),
+            channels: Channels::new(random.u64(..)),
+            redis: Redis::new(&config, random.fork()),
+            embedded: config.embedded.is_some().then(Embedded::new),
+            frames: Frames::default(),
+            timers: Timers::default(),
+            addresses: Addresses::default(),
+            fingerprints: Fingerprints::new(random.u64(..)),
+            random,
+            page: config.playground.then(|| page::render(&config)),
+            heartbeat: config.heartbeat.clone(),
+            drain: None,
+            outage: None,
+            counts: Tally::default(),
+            dirty: VecDeque::new(),
+            actions: VecDeque::new(),
+            reports: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// Somebody connected. If there is no room, what to say before closing the connection.
+    pub fn accepted(&mut self, now: Tick, door: Door, from: From) -> Result<PeerId, Bytes> {
+        let limits = &self.config.limits;
+        let full = match door {
+            Door::Client => {
+                self.counts.pending >= limits.pending_max as u64
+                    || self.counts.clients >= (limits.sessions_max + limits.pending_max) as u64
+            }
+            Door::Admin => self.counts.admins >= ADMIN_CONNECTIONS_MAX as u64,
+            Door::Embedded => return self.backend_accepted(),
+        };
+        if full {
+            self.counts.refusals[Refusal::Full.index()] += 1;
+            self.reports.push_back(Report::Refused {
+                from,
+                refusal: Refusal::Full,
+            });
+            return Err(http::refusal(Refusal::Full));
+        }
+        let due = now + limits.handshake_timeout;
+        let id = self
+            .peers
+            .insert(Peer::Session(Session::new(now, from, door)));
+        if let Some(session) = self.peers.session_mut(id) {
+            self.timers.set(id, &mut session.alarm, due);
+        }
+        match door {
+            Door::Admin => self.counts.admins += 1,
+            Door::Client | Door::Embedded => {
+                self.counts.clients += 1;
+                self.counts.pending += 1;
+            }
+        }
+        Ok(id)
+    }
+
+    /// The connection asked for by [`Action::Connect`] stands.
+    pub fn connected(&mut self, now: Tick, id: PeerId) {
+        if self.redis.link.id() == Some(id) {
+            self.redis.connected(now);
+        }
+    }
+
+    /// Bytes came. Those of a client are unmasked in place.
+    pub fn received(&mut self, now: Tick, id: PeerId, bytes: &mut [u8]) {
+        match self.peers.get(id) {
+            None => {}
+            Some(Peer::Link) => self.redis_spoke(now, bytes),
+            Some(Peer::Backend) => {
+                if let Some(embedded) = &mut self.embedded {
+                    embedded.received(now, id, bytes);
+                }
+            }
+            Some(Peer::Session(session)) => match session.state {
+                State::Reading { .. } => self.read_head(now, id, bytes),
+                State::Admitting(_) => self.read_early(now, id, bytes),
+                State::Open(_) => self.client_spoke(now, id, bytes),
+                State::Ending { .. } => {}
+            },
+        }
+    }
+
+    /// `n` bytes of what was pending were written.
+    pub fn sent(&mut self, id: PeerId, n: usize) {
+        match self.peers.get_mut(id) {
+            None => {}
+            Some(Peer::Link) => {
+                if let Link::Up(up) = &mut self.redis.link {
+                    up.advance(n);
+                }
+            }
+            Some(Peer::Backend) => {
+                if let Some(embedded) = &mut self.embedded {
+                    embedded.sent(id, n);
+                }
+                self.end_finished_backend(id);
+            }
+            Some(Peer::Session(session)) => {
+                self.frames.advance(&mut session.outbox, n);
+                self.counts.sent_bytes += n as u64;
+                if session.outbox.is_empty() {
+                    self.flushed(id);
+                }
+            }
+        }
+    }
+
+    /// A connection is gone, or could not be made.
+    pub fn lost(&mut self, now: Tick, id: PeerId, lost: Lost) {
+        self.peer_lost(now, id, lost);
+    }
+
+    /// Time has passed: does whatever is due.
+    pub fn elapsed(&mut self, now: Tick) {
+        if let Err(GivenUp(why)) = self.redis.elapsed(now) {
+            self.give_up_link(now, why);
+        }
+        if let Link::Down { retry_at, .. } = self.redis.link
+            && retry_at <= now
+        {
+            let id = self.peers.insert(Peer::Link);
+            self.redis.link.connecting(now, id);
+            self.actions.push_back(Action::Connect(id));
+        }
+        self.look_again(now);
+        self.expire_publishes(now);
+        if let Some(embedded) = &mut self.embedded {
+            embedded.elapsed(now);
+        }
+        while let Some(id) = self.timers.pop(now, &mut self.peers, |peers, id| {
+            peers.session_mut(id).map(|session| &mut session.alarm)
+        }) {
+            self.session_due(now, id);
+        }
+        self.drain_elapsed(now);
+        self.frames.shrink();
+    }
+
+    /// What to do with a socket next.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Who has something to write: each, once. Redis first, since what it is asked takes longest.
+    pub fn next_write(&mut self) -> Option<PeerId> {
+        if let Link::Up(up) = &mut self.redis.link
+            && up.take_dirty()
+        {
+            return Some(up.id);
+        }
+        while let Some(id) = self.embedded.as_mut().and_then(Embedded::next_dirty) {
+            if !self.end_finished_backend(id) {
+                return Some(id);
+            }
+        }
+        loop {
+            let id = self.dirty.pop_front()?;
+            if let Some(session) = self.peers.session_mut(id) {
+                session.dirty = false;
+                return Some(id);
+            }
+        }
+    }
+
+    /// Does somebody wait to be named by [`Hub::next_write`]?
+    pub fn has_writes(&self) -> bool {
+        let link = matches!(&self.redis.link, Link::Up(up) if up.is_dirty());
+        link || !self.dirty.is_empty() || self.embedded.as_ref().is_some_and(Embedded::has_dirty)
+    }
+
+    /// What to write to a peer now: in place where it can be, else gathered into `cork`. Empty is nothing.
+    pub fn pending<'a>(&'a self, id: PeerId, cork: &'a mut Vec<u8>) -> &'a [u8] {
+        match self.peers.get(id) {
+            None => &[],
+            Some(Peer::Link) => match &self.redis.link {
+                Link::Up(up) => up.pending(),
+                _ => &[],
+            },
+            Some(Peer::Backend) => self
+                .embedded
+                .as_ref()
+                .map_or(&[], |embedded| embedded.pending(id)),
+            Some(Peer::Session(session)) if session.is_writable() => {
+                self.frames.front(&session.outbox, cork)
+            }
+            Some(Peer::Session(_)) => &[],
+        }
+    }
+
+    /// What is worth telling next.
+    pub fn next_report(&mut self) -> Option<Report> {
+        self.reports.pop_front()
+    }
+
+    /// When [`Hub::elapsed`] must be called next, if nothing else happens.
+    pub fn deadline(&self) -> Option<Tick> {
+        let embedded = self.embedded.as_ref().and_then(Embedded::deadline);
+        let drain = self.drain.as_ref().and_then(Drain::deadline);
+        [
+            self.timers.deadline(),
+            self.redis.deadline(),
+            embedded,
+            drain,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// May new clients be sent here? If not, why.
+    pub fn ready(&self) -> Result<(), &'static str> {
+        if self.drain.is_some() {
+            Err("draining")
+        } else if !self.redis.is_proven() {
+            Err("no proven link to Redis")
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Everything that is counted, as of now.
+    pub fn tally(&self) -> Tally {
+        Tally {
+            channels: self.channels.len() as u64,
+            queued_bytes: self.frames.bytes() as u64,
+            publish_queue: self.redis.publishes.len() as u64,
+            link_ready: self.redis.is_proven(),
+            redis_commands: self.redis.commands(),
+            ..self.counts.clone()
+        }
+    }
+
+    /// What to say to somebody who cannot even be accepted.
+    pub fn full(&mut self) -> Bytes {
+        self.counts.refusals[Refusal::Full.index()] += 1;
+        http::refusal(Refusal::Full)
+    }
+
+    fn session_due(&mut self, now: Tick, id: PeerId) {
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
+        match session.due(now, &self.config.limits) {
+            Due::Handshake => {
+                let refusal = match session.state {
+                    State::Admitting(_) => Refusal::RedisAway,
+                    _ => Refusal::TooLate,
+                };
+                self.refuse(now, id, refusal);
+            }
+            Due::Idle => self.close(now, id, Close::Idle),
+            Due::Drop => self.drop_peer(id),
+            Due::Nothing => self.rearm(id),
+            due @ Due::Send { .. } => self.open_due(now, id, due),
+        }
+    }
+
+    fn mark_dirty(&mut self, id: PeerId) {
+        if let Some(session) = self.peers.session_mut(id)
+            && !session.dirty
+            && !session.outbox.is_empty()
+        {
+            session.dirty = true;
+            self.dirty.push_back(id);
+        }
+    }
+
+    /// Bytes that count against the process's budget.
+    fn held_bytes(&self) -> usize {
+        self.frames.bytes() + self.counts.partial_bytes as usize
+    }
+}

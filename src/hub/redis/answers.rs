@@ -1,0 +1,196 @@
+//! What Redis' answers mean, and what the operator should do about the bad ones.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::link::Expected;
+use super::publishes::{Publish, Publishes};
+use crate::hub::channels::ChannelId;
+use crate::wire::resp::Reply;
+
+/// What Redis said, in the hub's terms.
+#[derive(Debug)]
+pub(crate) enum Heard<'a> {
+    /// Nothing that concerns the hub.
+    Nothing,
+    /// The greeting is over.
+    Greeted { version: String },
+    /// A live message.
+    Message {
+        channel: &'a [u8],
+        payload: &'a [u8],
+    },
+    /// SUBSCRIBE is confirmed.
+    Subscribed(ChannelId),
+    /// SUBSCRIBE is refused.
+    SubscribeRefused {
+        channels: Vec<ChannelId>,
+        error: String,
+    },
+    /// The answer to GET: an error (a key of another type) is as good as nothing there.
+    Value {
+        channel: ChannelId,
+        value: Option<Bytes>,
+    },
+    /// The nonce is back.
+    Canary(Duration),
+    /// A client's publish is done.
+    Published,
+    /// A client's publish is refused.
+    PublishRefused { publish: Publish, error: String },
+    /// A message over the limit was skipped.
+    Oversize(u64),
+}
+
+/// The link must be given up, and why, in a line for the operator.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct GivenUp(pub(crate) String);
+
+/// What the answer to a command means. `expected` holds what is still owed after it.
+pub(crate) fn understand(
+    answered: Expected,
+    reply: Reply,
+    publishes: &mut Publishes,
+    expected: &mut VecDeque<Expected>,
+) -> Result<Heard<'static>, GivenUp> {
+    match (answered, reply) {
+        (Expected::Hello, Reply::Map(map)) => Ok(Heard::Greeted {
+            version: version(&map),
+        }),
+        (Expected::Hello, Reply::Error(error)) => Err(GivenUp(greeting_advice(&error))),
+        (Expected::Select, Reply::Error(error)) => Err(GivenUp(format!(
+            "SELECT: {error}; name another database in the URL"
+        ))),
+        (Expected::Queued, Reply::Error(error)) => {
+            publishes.queue_refused(error);
+            Ok(Heard::Nothing)
+        }
+        (Expected::Select | Expected::Ignored | Expected::Queued, _) => Ok(Heard::Nothing),
+        (Expected::Subscribed { channel, more }, Reply::Error(error)) => {
+            // One error answers the whole command: nothing will confirm its further channels.
+            let rest = expected.drain(..usize::from(more).min(expected.len()));
+            let further = rest.filter_map(|expected| match expected {
+                Expected::Subscribed { channel, .. } => Some(channel),
+                _ => None,
+            });
+            let channels = std::iter::once(channel).chain(further).collect();
+            Ok(Heard::SubscribeRefused { channels, error })
+        }
+        (Expected::Probe, Reply::Error(error)) => Err(GivenUp(format!(
+            "SUBSCRIBE: {error}; let the user have the channels &*ws4redis:probe:*"
+        ))),
+        (Expected::Canary, Reply::Error(error)) => Err(GivenUp(format!(
+            "PUBLISH: {error}; let the user publish to *ws4redis:probe:*"
+        ))),
+        (Expected::Canary | Expected::Unsubscribed, _) => Ok(Heard::Nothing),
+        (Expected::Value(channel) | Expected::CaughtUp(channel), reply) => {
+            let value = match reply {
+                Reply::Bulk(value) if !value.is_empty() => Some(value),
+                _ => None,
+            };
+            Ok(Heard::Value { channel, value })
+        }
+        (Expected::Published, reply) => published(reply, publishes),
+        (answered, _) => Err(unexpected("another answer", Some(answered))),
+    }
+}
+
+/// Redis said what it was not asked for: whatever it is, the order of answers is lost, and all that hangs on it.
+pub(crate) fn unexpected(said: &str, expected: Option<Expected>) -> GivenUp {
+    let expected = expected.map_or("none".to_owned(), |expected| format!("{expected:?}"));
+    GivenUp(format!(
+        "it sent {said} where the answer due was {expected}"
+    ))
+}
+
+/// EXEC's answer, or that of a lone PUBLISH.
+fn published(reply: Reply, publishes: &mut Publishes) -> Result<Heard<'static>, GivenUp> {
+    // EXECABORT says only that something was refused before; what it was came with the refusal.
+    let earlier = publishes.take_refusal();
+    let error = match reply {
+        Reply::Error(error) => Some(earlier.unwrap_or(error)),
+        Reply::Array(replies) => replies.into_iter().find_map(|reply| match reply {
+            Reply::Error(error) => Some(error),
+            _ => None,
+        }),
+        _ => None,
+    };
+    match (publishes.answered(), error) {
+        (Some(publish), Some(error)) if is_passing(&error) => {
+            // A replica after a failover, or a Redis that still loads: another connection may do better, and
+            // what was not taken is sent again there.
+            publishes.again(publish);
+            Err(GivenUp(format!("a publish was answered with {error}")))
+        }
+        (Some(publish), Some(error)) => Ok(Heard::PublishRefused { publish, error }),
+        (Some(_), None) => Ok(Heard::Published),
+        (None, _) => Err(unexpected("the answer to a publish", None)),
+    }
+}
+
+fn is_passing(error: &str) -> bool {
+    [
+        "READONLY",
+        "LOADING",
+        "MASTERDOWN",
+        "CLUSTERDOWN",
+        "TRYAGAIN",
+    ]
+    .iter()
+    .any(|kind| error.contains(kind))
+}
+
+fn version(map: &[(Reply, Reply)]) -> String {
+    let text = |reply: &Reply| match reply {
+        Reply::Bulk(text) | Reply::Simple(text) => String::from_utf8_lossy(text).into_owned(),
+        _ => String::new(),
+    };
+    map.iter()
+        .find(|(key, _)| text(key) == "version")
+        .map_or("unknown".into(), |(_, v)| text(v))
+}
+
+/// What to do about a refused HELLO.
+fn greeting_advice(error: &str) -> String {
+    let kind = error.split_whitespace().next().unwrap_or_default();
+    match kind {
+        "WRONGPASS" => format!("{error} (check user and password in the URL)"),
+        "NOAUTH" => format!("{error} (give a password: redis://[user]:password@host)"),
+        "NOPERM" => format!("{error} (the user needs +hello)"),
+        "DENIED" => "it is in protected mode; give it a password or bind it to loopback".to_owned(),
+        "ERR" if error.contains("without any password configured") => {
+            format!("{error} (leave the password out of the URL)")
+        }
+        "ERR" | "NOPROTO" => format!("{error} (HELLO 3 needs Redis 6 or newer)"),
+        _ => error.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_greeting_says_what_to_do() {
+        for (error, advice) in [
+            (
+                "WRONGPASS invalid username-password pair",
+                "check user and password",
+            ),
+            (
+                "NOAUTH HELLO must be called with the client already authenticated",
+                "give a password",
+            ),
+            ("ERR unknown command 'HELLO'", "Redis 6 or newer"),
+            ("NOPROTO unsupported protocol version", "Redis 6 or newer"),
+            (
+                "DENIED Redis is running in protected mode because...",
+                "bind it to loopback",
+            ),
+        ] {
+            assert!(greeting_advice(error).contains(advice), "{error}");
+        }
+    }
+}

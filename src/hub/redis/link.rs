@@ -1,0 +1,226 @@
+//! One connection to Redis, from the try to connect until it is lost: down → connecting → up.
+//!
+//! What is sent and what is expected in answer live in [`Up`] and die with it, so nothing of a lost link
+//! can be mistaken for the next one's.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::hub::channels::ChannelId;
+use crate::limits::{REPLY_DEPTH_MAX, REPLY_ELEMENTS_MAX};
+use crate::peer::PeerId;
+use crate::tick::Tick;
+use crate::wire::resp::{self, ReplyLimits, ReplyReader};
+
+/// The first and shortest wait between two tries.
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+/// The longest: a Redis that is back is noticed within this.
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// From the try to connect until Redis has greeted.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The link's life.
+#[derive(Debug)]
+pub(crate) enum Link {
+    /// Nothing, until the next try.
+    Down { retry_at: Tick, tries: u32 },
+    /// The reactor connects.
+    Connecting { id: PeerId, until: Tick, tries: u32 },
+    /// Connected.
+    Up(Box<Up>),
+}
+
+/// A connected link.
+#[derive(Debug)]
+pub(crate) struct Up {
+    pub(crate) id: PeerId,
+    pub(crate) reader: ReplyReader,
+    /// Answers that Redis owes us, oldest first.
+    pub(crate) expected: VecDeque<Expected>,
+    /// When the greeting must be over; `None` when it is.
+    pub(crate) greeting_until: Option<Tick>,
+    out: Vec<u8>,
+    sent: usize,
+    dirty: bool,
+    tries: u32,
+}
+
+/// What the next answer answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// HELLO.
+    Hello,
+    /// SELECT.
+    Select,
+    /// An answer that does not matter.
+    Ignored,
+    /// A confirmation of SUBSCRIBE; the command has `more` further channels.
+    Subscribed { channel: ChannelId, more: u16 },
+    /// A confirmation of UNSUBSCRIBE.
+    Unsubscribed,
+    /// The confirmation of the probe channel.
+    Probe,
+    /// PUBLISH of a nonce.
+    Canary,
+    /// GET.
+    Value(ChannelId),
+    /// GET, in a batch after an outage.
+    CaughtUp(ChannelId),
+    /// QUEUED, within MULTI.
+    Queued,
+    /// EXEC, or a lone PUBLISH: the oldest publish is done.
+    Published,
+}
+
+impl Link {
+    /// A link that is to be tried at once.
+    pub(crate) fn new() -> Link {
+        Link::Down {
+            retry_at: Tick::ZERO,
+            tries: 0,
+        }
+    }
+
+    pub(crate) fn id(&self) -> Option<PeerId> {
+        match self {
+            Link::Down { .. } => None,
+            Link::Connecting { id, .. } => Some(*id),
+            Link::Up(up) => Some(up.id),
+        }
+    }
+
+    /// Connected and greeted.
+    pub(crate) fn greeted(&mut self) -> Option<&mut Up> {
+        match self {
+            Link::Up(up) if up.greeting_until.is_none() => Some(up),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_greeted(&self) -> bool {
+        matches!(self, Link::Up(up) if up.greeting_until.is_none())
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Tick> {
+        match self {
+            Link::Down { retry_at, .. } => Some(*retry_at),
+            Link::Connecting { until, .. } => Some(*until),
+            Link::Up(up) => up.greeting_until,
+        }
+    }
+
+    /// The reactor was asked to connect.
+    pub(crate) fn connecting(&mut self, now: Tick, id: PeerId) {
+        *self = Link::Connecting {
+            id,
+            until: now + GREETING_TIMEOUT,
+            tries: self.tries(),
+        };
+    }
+
+    /// It did.
+    pub(crate) fn connected(&mut self, now: Tick, bulk_bytes_max: usize) -> Option<&mut Up> {
+        let Link::Connecting { id, tries, .. } = *self else {
+            return None;
+        };
+        let limits = ReplyLimits {
+            bulk_bytes_max,
+            depth_max: REPLY_DEPTH_MAX,
+            elements_max: REPLY_ELEMENTS_MAX,
+        };
+        *self = Link::Up(Box::new(Up {
+            id,
+            reader: ReplyReader::new(limits),
+            expected: VecDeque::new(),
+            greeting_until: Some(now + GREETING_TIMEOUT),
+            out: Vec::new(),
+            sent: 0,
+            dirty: false,
+            tries,
+        }));
+        match self {
+            Link::Up(up) => Some(up),
+            _ => None,
+        }
+    }
+
+    /// It is lost. Waits between half of the backoff and all of it; `jitter` is in 0..1. Returns the wait.
+    pub(crate) fn lost(&mut self, now: Tick, jitter: f64) -> Duration {
+        let tries = self.tries();
+        let backoff = BACKOFF_MIN
+            .saturating_mul(1 << tries.min(10))
+            .min(BACKOFF_MAX);
+        let wait = backoff.mul_f64(0.5 + jitter / 2.0);
+        *self = Link::Down {
+            retry_at: now + wait,
+            tries: tries.saturating_add(1),
+        };
+        wait
+    }
+
+    fn tries(&self) -> u32 {
+        match self {
+            Link::Down { tries, .. } | Link::Connecting { tries, .. } => *tries,
+            Link::Up(up) => up.tries,
+        }
+    }
+}
+
+impl Up {
+    /// The greeting is over: the next loss begins with the shortest wait again.
+    pub(crate) fn greeted(&mut self) {
+        self.greeting_until = None;
+        self.tries = 0;
+    }
+
+    /// Sends a command; `expected` says what its answer means.
+    pub(crate) fn send(&mut self, words: &[&[u8]], expected: Expected) {
+        resp::command(&mut self.out, words);
+        self.dirty = true;
+        self.expected.push_back(expected);
+    }
+
+    /// Sends SUBSCRIBE for all of these at once.
+    pub(crate) fn subscribe(&mut self, channels: &[(ChannelId, &[u8])]) {
+        let mut words: Vec<&[u8]> = vec![b"SUBSCRIBE"];
+        words.extend(channels.iter().map(|(_, name)| name));
+        resp::command(&mut self.out, &words);
+        self.dirty = true;
+        for (at, (channel, _)) in channels.iter().enumerate() {
+            let more = u16::try_from(channels.len() - 1 - at).unwrap_or(u16::MAX);
+            self.expected.push_back(Expected::Subscribed {
+                channel: *channel,
+                more,
+            });
+        }
+    }
+
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Was anything said since the last time it was asked?
+    pub(crate) fn take_dirty(&mut self) -> bool {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// Bytes to write now.
+    pub(crate) fn pending(&self) -> &[u8] {
+        self.out.get(self.sent..).unwrap_or_default()
+    }
+
+    /// `n` of them were written.
+    pub(crate) fn advance(&mut self, n: usize) {
+        /// A burst's buffer is not kept for ever.
+        const KEPT: usize = 64 << 10;
+        self.sent += n;
+        if self.sent >= self.out.len() {
+            self.out.clear();
+            self.out.shrink_to(KEPT);
+            self.sent = 0;
+        } else if self.sent > KEPT {
+            self.out.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! One client: what it is doing, what it may, and its single deadline.
+//!
+//! ```text
+//! Reading ──head──▶ Admitting ──Redis confirms──▶ Open ──▶ Ending ──▶ (dropped)
+//!    └──────────────────┴── refused, answered ───────────────▲
+//! ```
+//!
+//! `Ending` is one state for all goodbyes: what waits is flushed, our side of the connection is closed, and
+//! what the peer still sends is thrown away until it closes its side, or the deadline. Closing both sides at
+//! once would let the kernel answer the peer's last bytes with a reset, which can destroy our Close on its way.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::channels::ChannelId;
+use super::fingerprint::Fingerprint;
+use super::outbox::{FrameId, Frames, Outbox};
+use super::redis::snapshots::Value;
+use super::timers::Alarm;
+use crate::limits::{CONTROL_FRAMES_PER_SECOND_MAX, Limits};
+use crate::peer::{Door, From};
+use crate::tick::Tick;
+use crate::wire::http::Upgrade;
+use crate::wire::ws::Partial;
+
+/// How often a client gets the heartbeat. The original promises 4 s; what a turn of the loop may take is kept
+/// in hand.
+const HEARTBEAT_PERIOD: Duration = Duration::from_millis(3_900);
+
+/// One connection through the client or the admin door.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) state: State,
+    pub(crate) outbox: Outbox,
+    pub(crate) alarm: Alarm,
+    /// Accepted, or, once open, opened.
+    pub(crate) since: Tick,
+    pub(crate) from: From,
+    pub(crate) door: Door,
+    /// It is on the list of those with something to write.
+    pub(crate) dirty: bool,
+}
+
+/// What a session is doing.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// Its request head is arriving.
+    Reading { head: Vec<u8> },
+    /// Redis is asked. Its outbox holds the live messages that wait behind the 101.
+    Admitting(Box<Admitting>),
+    /// The 101 is sent.
+    Open(Open),
+    /// It was told goodbye. `half_closed`: and will hear nothing more.
+    Ending { half_closed: bool },
+}
+
+/// A session between its request and its 101.
+#[derive(Debug)]
+pub(crate) struct Admitting {
+    pub(crate) upgrade: Upgrade,
+    pub(crate) facility: String,
+    pub(crate) open: Open,
+    pub(crate) asks: Vec<SnapshotAsk>,
+    /// Answers still awaited.
+    pub(crate) awaited: usize,
+    /// What the client sent without waiting for the 101.
+    pub(crate) early: Vec<u8>,
+}
+
+/// What a joining session wants to know of one channel.
+#[derive(Debug)]
+pub(crate) struct SnapshotAsk {
+    pub(crate) channel: ChannelId,
+    /// The channel's count of live messages at the join.
+    pub(crate) lives: u32,
+    pub(crate) value: Option<Value>,
+    pub(crate) settled: bool,
+}
+
+/// A session after its 101.
+#[derive(Debug)]
+pub(crate) struct Open {
+    /// The part of a frame or message that has come so far.
+    pub(crate) partial: Option<Box<Partial>>,
+    /// Channels that its messages go to; none for most sessions.
+    pub(crate) publish: Box<[Bytes]>,
+    pub(crate) echo: Echo,
+    pub(crate) rate: Rate,
+    next_ping: Tick,
+    pong_by: Tick,
+    next_beat: Tick,
+}
+
+/// The echo rule: a client does not get back what it said last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Echo {
+    /// It asked for its own messages.
+    On,
+    /// Withhold what equals this; nothing was said yet if `None`.
+    Off(Option<Fingerprint>),
+}
+
+/// What a client sent in the current second.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rate {
+    began: Tick,
+    messages: u32,
+    controls: u32,
+}
+
+/// What became of one delivery.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    /// It waits in the outbox. `first`: nothing waited before, so the reactor must be told.
+    Queued,
+    /// Withheld by the echo rule, or the session is on its way out.
+    Withheld,
+    /// It would pass the bound of what may wait.
+    Full,
+}
+
+/// What a session's deadline, which has come, means.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// The request did not become a session in time.
+    Handshake,
+    /// Send these.
+    Send { ping: bool, heartbeat: bool },
+    /// A ping was not answered.
+    Idle,
+    /// The peer does not close its side.
+    Drop,
+    /// It was postponed.
+    Nothing,
+}
+
+impl Session {
+    pub(crate) fn new(now: Tick, from: From, door: Door) -> Session {
+        Session {
+            state: State::Reading { head: Vec::new() },
+            outbox: Outbox::default(),
+            alarm: Alarm::default(),
+            since: now,
+            from,
+            door,
+            dirty: false,
+        }
+    }
+
+    /// Queues a frame of the channel fan-out. `message` is its payload's fingerprint.
+    #[inline]
+    pub(crate) fn deliver(
+        &mut self,
+        frames: &mut Frames,
+        frame: FrameId,
+        message: Fingerprint,
+        bytes_max: usize,
+    ) -> Delivered {
+        match &self.state {
+            State::Open(Open {
+                echo: Echo::Off(Some(said)),
+                ..
+            }) if *said == message => {
+                return Delivered::Withheld;
+            }
+            State::Open(_) | State::Admitting(_) => {}
+            State::Reading { .. } | State::Ending { .. } => return Delivered::Withheld,
+        }
+        match frames.push(&mut self.outbox, frame, bytes_max) {
+            Ok(()) => Delivered::Queued,
+            Err(_) => Delivered::Full,
+        }
+    }
+
+    /// May its outbox be written? While it is being admitted, what waits there waits for the 101.
+    pub(crate) fn is_writable(&self) -> bool {
+        !matches!(self.state, State::Admitting(_))
+    }
+
+    /// Has it sent a whole request head or not, it is not a session yet.
+    pub(crate) fn is_pending(&self) -> bool {
+        matches!(self.state, State::Reading { .. } | State::Admitting(_))
+    }
+
+    /// What the deadline means at `now`.
+    pub(crate) fn due(&mut self, now: Tick, limits: &Limits) -> Due {
+        match &mut self.state {
+            State::Reading { .. } | State::Admitting(_) => Due::Handshake,
+            State::Ending { .. } => Due::Drop,
+            State::Open(open) => open.due(now, limits),
+        }
+    }
+}
+
+impl Open {
+    /// `phase` in 0..1 spreads pings and heartbeats of sessions that opened together evenly over time, so
+    /// that ten thousand of them cost a steady trickle and not a burst every 30 seconds.
+    pub(crate) fn new(now: Tick, limits: &Limits, heartbeat: bool, phase: f64) -> Open {
+        let next_beat = if heartbeat {
+            now + HEARTBEAT_PERIOD.mul_f64(phase)
+        } else {
+            Tick::NEVER
+        };
+        Open {
+            partial: None,
+            publish: Box::default(),
+            echo: Echo::Off(None),
+            rate: Rate::default(),
+            next_ping: now + limits.ping_interval.mul_f64(phase),
+            pong_by: Tick::NEVER,
+            next_beat,
+        }
+    }
+
+    /// The client lives: it sent something.
+    pub(crate) fn heard(&mut self, now: Tick, limits: &Limits) {
+        self.pong_by = Tick::NEVER;
+        // The phase is kept unless it would ping a client sooner than it is worth: a heard client needs none.
+        if self.next_ping < now + limits.ping_interval / 2 {
+            self.next_ping = now + limits.ping_interval;
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Tick {
+        self.next_ping.min(self.pong_by).min(self.next_beat)
+    }
+
+    fn due(&mut self, now: Tick, limits: &Limits) -> Due {
+        if self.pong_by <= now {
+            return Due::Idle;
+        }
+        let ping = self.next_ping <= now;
+        if ping {
+            self.next_ping = now + limits.ping_interval;
+            self.pong_by = self.pong_by.min(now + limits.pong_timeout);
+        }
+        let heartbeat = self.next_beat <= now;
+        if heartbeat {
+            self.next_beat = now + HEARTBEAT_PERIOD;
+        }
+        if ping || heartbeat {
+            Due::Send { ping, heartbeat }
+        } else {
+            Due::Nothing
+        }
+    }
+}
+
+impl Rate {
+    /// Counts one message; `false` if it is one too many.
+    pub(crate) fn message(&mut self, now: Tick, limits: &Limits) -> bool {
+        self.roll(now);
+        self.messages += 1;
+        self.messages <= limits.messages_per_second_max
+    }
+
+    /// Counts one control frame; `false` if it is one too many.
+    pub(crate) fn control(&mut self, now: Tick) -> bool {
+        self.roll(now);
+        self.controls += 1;
+        self.controls <= CONTROL_FRAMES_PER_SECOND_MAX
+    }
+
+    fn roll(&mut self, now: Tick) {
+        if now.since(self.began) >= Duration::from_secs(1) {
+            *self = Rate {
+                began: now,
+                messages: 0,
+                controls: 0,
+            };
+        }
+    }
+}
+
+impl Admitting {
+    /// The channel's persisted message is known.
+    pub(crate) fn answered(&mut self, channel: ChannelId, value: Option<&Value>, settled: bool) {
+        if let Some(ask) = self.asks.iter_mut().find(|ask| ask.channel == channel) {
+            ask.value = value.cloned();
+            ask.settled = settled;
+            self.awaited = self.awaited.saturating_sub(1);
+        }
+    }
+}

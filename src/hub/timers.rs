@@ -1,0 +1,134 @@
+//! When to look at whom again.
+//!
+//! A session has one deadline, and what it means is told by its state. Most deadlines only ever move
+//! away (traffic postpones the next ping), so moving one must cost nothing: the heap keeps the old entry, and
+//! when that surfaces too early it is pushed back with the true time. Only a deadline that comes nearer is
+//! pushed at once; entries that it made stale are recognised by [`Alarm::armed`] and dropped.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::peer::PeerId;
+use crate::tick::Tick;
+
+/// The deadline of one session, and the time of the one heap entry that counts for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Alarm {
+    due: Tick,
+    armed: Tick,
+}
+
+impl Default for Alarm {
+    fn default() -> Alarm {
+        Alarm {
+            due: Tick::NEVER,
+            armed: Tick::NEVER,
+        }
+    }
+}
+
+/// The deadlines of all sessions.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    heap: BinaryHeap<Reverse<(Tick, PeerId)>>,
+}
+
+impl Timers {
+    /// Sets the deadline of `id`.
+    pub(crate) fn set(&mut self, id: PeerId, alarm: &mut Alarm, due: Tick) {
+        alarm.due = due;
+        if due < alarm.armed {
+            alarm.armed = due;
+            self.heap.push(Reverse((due, id)));
+        }
+    }
+
+    /// The earliest time at which something may be due.
+    pub(crate) fn deadline(&self) -> Option<Tick> {
+        self.heap.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// The next whose deadline has come. `alarm` finds the alarm of an id in `table`, if it still lives.
+    pub(crate) fn pop<T>(
+        &mut self,
+        now: Tick,
+        table: &mut T,
+        alarm: impl Fn(&mut T, PeerId) -> Option<&mut Alarm>,
+    ) -> Option<PeerId> {
+        while let Some(&Reverse((at, id))) = self.heap.peek() {
+            if at > now {
+                return None;
+            }
+            self.heap.pop();
+            let Some(alarm) = alarm(table, id) else {
+                continue;
+            };
+            if alarm.armed != at {
+                continue;
+            }
+            alarm.armed = Tick::NEVER;
+            if alarm.due <= now {
+                alarm.due = Tick::NEVER;
+                return Some(id);
+            }
+            let due = alarm.due;
+            self.set(id, alarm, due);
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(ms: u64) -> Tick {
+        Tick::ZERO + Duration::from_millis(ms)
+    }
+
+    const ID: PeerId = PeerId {
+        index: 3,
+        generation: 9,
+    };
+
+    #[test]
+    fn a_postponed_deadline_costs_no_entry_and_rings_once_at_the_true_time() {
+        let (mut timers, mut alarm) = (Timers::default(), Alarm::default());
+        for ms in 10..100 {
+            timers.set(ID, &mut alarm, at(ms));
+        }
+        assert_eq!(timers.heap.len(), 1);
+        assert_eq!(timers.pop(at(98), &mut alarm, |alarm, _| Some(alarm)), None);
+        assert_eq!(timers.deadline(), Some(at(99)));
+        assert_eq!(
+            timers.pop(at(99), &mut alarm, |alarm, _| Some(alarm)),
+            Some(ID)
+        );
+        assert_eq!(
+            timers.pop(at(999), &mut alarm, |alarm, _| Some(alarm)),
+            None
+        );
+    }
+
+    #[test]
+    fn a_deadline_that_comes_nearer_rings_then_and_not_again() {
+        let (mut timers, mut alarm) = (Timers::default(), Alarm::default());
+        timers.set(ID, &mut alarm, at(50));
+        timers.set(ID, &mut alarm, at(20));
+        assert_eq!(
+            timers.pop(at(20), &mut alarm, |alarm, _| Some(alarm)),
+            Some(ID)
+        );
+        assert_eq!(timers.pop(at(60), &mut alarm, |alarm, _| Some(alarm)), None);
+    }
+
+    #[test]
+    fn the_dead_do_not_ring() {
+        let (mut timers, mut alarm) = (Timers::default(), Alarm::default());
+        timers.set(ID, &mut alarm, at(5));
+        assert_eq!(timers.pop(at(9), &mut (), |_, _| None), None);
+        assert_eq!(timers.deadline(), None);
+    }
+}

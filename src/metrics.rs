@@ -1,0 +1,199 @@
+//! The tally, as the text that Prometheus and its relatives read.
+//!
+//! Everything is made at the scrape from plain numbers, so that counting costs the hub an addition and no more.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::close::Close;
+use crate::refusal::Refusal;
+use crate::report::Tally;
+
+/// All metrics, in OpenMetrics text.
+pub fn text(tally: &Tally) -> String {
+    let mut registry = Registry::with_prefix("ws4redis");
+    registry.register_collector(Box::new(Scrape(tally.clone())));
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = text::encode(&mut out, &registry);
+    out
+}
+
+#[derive(Debug)]
+struct Scrape(Tally);
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let tally = &self.0;
+        for (name, help, value) in gauges(tally) {
+            one(&mut encoder, name, help, &ConstGauge::new(value))?;
+        }
+        for (name, help, value) in counters(tally) {
+            one(&mut encoder, name, help, &ConstCounter::new(value))?;
+        }
+        let closes = Close::ALL
+            .iter()
+            .zip(tally.closes)
+            .map(|(close, n)| (close.word(), n));
+        by_reason(&mut encoder, "closes", "Sessions ended, by reason", closes)?;
+        let refusals = Refusal::ALL
+            .iter()
+            .zip(tally.refusals)
+            .map(|(refusal, n)| (refusal.word(), n));
+        by_reason(
+            &mut encoder,
+            "refusals",
+            "Requests refused, by reason",
+            refusals,
+        )
+    }
+}
+
+fn gauges(tally: &Tally) -> Vec<(&'static str, &'static str, f64)> {
+    let mut gauges = vec![
+        ("sessions", "Open sessions", tally.sessions as f64),
+        (
+            "pending_handshakes",
+            "Handshakes under way",
+            tally.pending as f64,
+        ),
+        (
+            "connections",
+            "Connections of clients in any state",
+            tally.clients as f64,
+        ),
+        ("channels", "Channels with a member", tally.channels as f64),
+        (
+            "queued_bytes",
+            "Bytes that wait for clients, shared frames once",
+            tally.queued_bytes as f64,
+        ),
+        (
+            "partial_bytes",
+            "Bytes of half-received messages",
+            tally.partial_bytes as f64,
+        ),
+        (
+            "publish_queue",
+            "Client publishes waiting for Redis",
+            tally.publish_queue as f64,
+        ),
+        (
+            "link_up",
+            "1 while the link to Redis is proven by the canary",
+            f64::from(u8::from(tally.link_ready)),
+        ),
+    ];
+    if let Some(delay) = tally.canary_delay {
+        gauges.push((
+            "canary_delay_seconds",
+            "The last probe's way through Redis and back",
+            delay.as_secs_f64(),
+        ));
+    }
+    gauges
+}
+
+fn counters(tally: &Tally) -> [(&'static str, &'static str, u64); 11] {
+    [
+        ("sessions_opened", "Sessions opened", tally.opened),
+        (
+            "messages_in",
+            "Messages that Redis pushed",
+            tally.messages_in,
+        ),
+        (
+            "messages_in_bytes",
+            "Their payload bytes",
+            tally.messages_in_bytes,
+        ),
+        ("deliveries", "Messages queued to clients", tally.deliveries),
+        (
+            "snapshots",
+            "Persisted messages sent to clients",
+            tally.snapshots,
+        ),
+        (
+            "sent_bytes",
+            "Bytes handed to client sockets",
+            tally.sent_bytes,
+        ),
+        ("published", "Client messages published", tally.published),
+        (
+            "publishes_failed",
+            "Client messages lost to age or to an error of Redis",
+            tally.publishes_failed,
+        ),
+        (
+            "oversize_messages",
+            "Messages of Redis over the limit",
+            tally.oversize,
+        ),
+        (
+            "link_losses",
+            "Times the link to Redis was lost or could not be had",
+            tally.link_losses,
+        ),
+        (
+            "redis_commands",
+            "Commands sent to Redis",
+            tally.redis_commands,
+        ),
+    ]
+}
+
+fn one(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    metric: &impl EncodeMetric,
+) -> fmt::Result {
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+fn by_reason(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: impl Iterator<Item = (&'static str, u64)>,
+) -> fmt::Result {
+    let kind = ConstCounter::new(0u64).metric_type();
+    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+    for (word, value) in values {
+        let counter = ConstCounter::new(value);
+        counter.encode(family.encode_family(&[("reason", word)])?)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_and_every_count_is_printed() {
+        let mut tally = Tally {
+            sessions: 3,
+            canary_delay: Some(std::time::Duration::from_millis(2)),
+            ..Tally::default()
+        };
+        tally.closes[Close::Slow.index()] = 7;
+        let text = text(&tally);
+        for line in [
+            "ws4redis_sessions 3.0",
+            "ws4redis_closes_total{reason=\"slow\"} 7",
+            "ws4redis_refusals_total{reason=\"redis_away\"} 0",
+            "ws4redis_canary_delay_seconds 0.002",
+        ] {
+            assert!(
+                text.lines().any(|printed| printed == line),
+                "{line} in {text}"
+            );
+        }
+    }
+}

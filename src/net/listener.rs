@@ -1,0 +1,157 @@
+//! Where connections come from: TCP and unix sockets, built by hand for their options.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use mio::net::{TcpListener, UnixListener};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::socket::Stream;
+use crate::config::Listen;
+use crate::peer::{Door, From};
+
+/// Handshakes that the kernel completes before we come to them. mio's own listeners ask for 128, and a full
+/// backlog on a unix socket refuses at once: nginx then answers 502.
+const BACKLOG: i32 = 8_192;
+/// Bytes of unsent data that a TCP socket takes from us. What waits beyond waits in our own bounded queues:
+/// without this a client that never reads makes the kernel hold 4 MB for it.
+const NOT_SENT_BYTES: u32 = 16 << 10;
+
+/// One listening socket.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) door: Door,
+    /// There may be somebody to accept.
+    pub(crate) ready: bool,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Tcp(TcpListener),
+    Unix {
+        listener: UnixListener,
+        path: PathBuf,
+    },
+}
+
+impl Listener {
+    pub(crate) fn bind(listen: &Listen, door: Door) -> io::Result<Listener> {
+        let kind = match listen {
+            Listen::Tcp(address) => Kind::Tcp(bind_tcp(*address)?),
+            Listen::Unix { path, mode } => Kind::Unix {
+                listener: bind_unix(path, *mode)?,
+                path: path.clone(),
+            },
+        };
+        Ok(Listener {
+            door,
+            ready: false,
+            kind,
+        })
+    }
+
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match &mut self.kind {
+            Kind::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
+            Kind::Unix { listener, .. } => registry.register(listener, token, Interest::READABLE),
+        }
+    }
+
+    /// The address, with the port that the system chose if it was left to it.
+    pub(crate) fn address(&self) -> io::Result<Listen> {
+        match &self.kind {
+            Kind::Tcp(listener) => listener.local_addr().map(Listen::Tcp),
+            Kind::Unix { path, .. } => Ok(Listen::Unix {
+                path: path.clone(),
+                mode: 0,
+            }),
+        }
+    }
+
+    /// The next connection; `None` if nobody waits.
+    pub(crate) fn accept(&mut self) -> io::Result<Option<(Stream, From)>> {
+        loop {
+            let accepted = match &self.kind {
+                Kind::Tcp(listener) => listener
+                    .accept()
+                    .map(|(stream, from)| (Stream::Tcp(stream), From::Ip(from.ip()))),
+                Kind::Unix { listener, .. } => listener
+                    .accept()
+                    .map(|(stream, _)| (Stream::Unix(stream), From::Unix)),
+            };
+            return match accepted {
+                Ok(connection) => Ok(Some(connection)),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => {
+                        self.ready = false;
+                        Ok(None)
+                    }
+                    // Who has gone again while waiting is no reason to keep the others waiting.
+                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => continue,
+                    _ => Err(error),
+                },
+            };
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Kind::Unix { path, .. } = &self.kind {
+            // It may have been replaced by a successor's, or removed: either is fine.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    // Accepted sockets inherit these.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(NOT_SENT_BYTES)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    remove_stale(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    // Before listen: nobody can have connected with the wrong mode.
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    socket.listen(BACKLOG)?;
+    Ok(UnixListener::from_std(socket.into()))
+}
+
+/// A socket file that nobody listens on was left by a process that was killed. Anything else stays.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(metadata) if !metadata.file_type().is_socket() => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "a file that is no socket is in its place",
+        )),
+        Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+            Err(error) => Err(error),
+            Ok(_) => Err(io::Error::new(
+                io::ErrorKind::AddrInUse,
+                "another process listens on it",
+            )),
+        },
+    }
+}

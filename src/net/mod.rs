@@ -1,0 +1,196 @@
+//! The upper floor: decisions into system calls.
+//!
+//! Laws of this floor: it alone has mio, descriptors and the clock, and it knows nothing of what the bytes mean:
+//! no protocol, no channel, no close code. To the reactor Redis is just another peer.
+
+mod accepting;
+mod clock;
+mod connect;
+mod connecting;
+mod listener;
+mod reactor;
+mod signals;
+mod socket;
+mod tell;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mio::{Poll, Waker};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tracing::{info, warn};
+
+use self::connect::Connector;
+use self::listener::Listener;
+use self::reactor::{Reactor, WAKER};
+use crate::config::{Config, Listen, RedisAddress};
+use crate::hub::Hub;
+use crate::hub::access::subscriber::Subscriber;
+use crate::peer::Door;
+
+pub use self::reactor::Handle;
+
+/// Descriptors that are not sessions: listeners, Redis, epoll, logs, names being looked up, admin connections.
+const OTHER_DESCRIPTORS: u64 = 256;
+
+/// A gateway with its sockets bound.
+///
+/// ```no_run
+/// use ws4redis::{Config, Gateway, RedisSubscriber};
+///
+/// let mut gateway = Gateway::bind(Config::default(), Box::new(RedisSubscriber))?;
+/// gateway.watch_signals()?;
+/// gateway.run()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Gateway {
+    reactor: Reactor,
+    bound: Bound,
+    waker: Arc<Waker>,
+}
+
+/// Where a gateway listens, with the ports that the system chose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// For clients.
+    pub clients: Vec<Listen>,
+    /// For the operator.
+    pub admin: Option<SocketAddr>,
+    /// The embedded Redis.
+    pub embedded: Option<SocketAddr>,
+}
+
+/// The gateway could not start, or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Bind {
+        /// Which.
+        address: String,
+        /// The system's words.
+        error: io::Error,
+    },
+    /// The system refuses something without which there is no event loop.
+    #[error("the event loop failed: {0}")]
+    System(#[from] io::Error),
+}
+
+impl Gateway {
+    /// Binds all listeners and makes everything ready.
+    pub fn bind(
+        mut config: Config,
+        subscriber: Box<dyn Subscriber>,
+    ) -> Result<Gateway, ServeError> {
+        fit_to_descriptors(&mut config);
+        let mut listeners = Vec::new();
+        let mut bound = Bound {
+            clients: Vec::new(),
+            admin: None,
+            embedded: None,
+        };
+        for listen in &config.listen {
+            let (listener, address) = bind(listen, Door::Client)?;
+            listeners.push(listener);
+            bound.clients.push(address);
+        }
+        if let Some(admin) = config.admin {
+            let (listener, address) = bind(&Listen::Tcp(admin), Door::Admin)?;
+            listeners.push(listener);
+            bound.admin = tcp(&address);
+        }
+        if let Some(embedded) = config.embedded {
+            let (listener, address) = bind(&Listen::Tcp(embedded), Door::Embedded)?;
+            listeners.push(listener);
+            bound.embedded = tcp(&address);
+            if let Some(address) = bound.embedded {
+                // The link has no second way: it connects to our own Redis as to any.
+                let (host, port) = (address.ip().to_string(), address.port());
+                config.redis.address = RedisAddress::Tcp { host, port };
+            }
+        }
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let connector = Connector::new(config.redis.address.clone(), Arc::clone(&waker));
+        let hub = Hub::new(config, subscriber, fastrand::u64(..));
+        Ok(Gateway {
+            reactor: Reactor::new(hub, poll, listeners, connector)?,
+            bound,
+            waker,
+        })
+    }
+
+    /// Where it listens.
+    pub fn bound(&self) -> &Bound {
+        &self.bound
+    }
+
+    /// Makes SIGTERM and SIGINT drain the gateway; a second one stops it at once. A program that has signals of
+    /// its own uses [`Gateway::handle`] instead.
+    pub fn watch_signals(&mut self) -> Result<(), ServeError> {
+        Ok(self.reactor.watch_signals()?)
+    }
+
+    /// By which another thread ends it.
+    pub fn handle(&self) -> Handle {
+        Handle {
+            drain: Arc::clone(&self.reactor.drain),
+            waker: Arc::clone(&self.waker),
+        }
+    }
+
+    /// Serves on this thread until drained.
+    pub fn run(mut self) -> Result<(), ServeError> {
+        Ok(self.reactor.run()?)
+    }
+}
+
+fn bind(listen: &Listen, door: Door) -> Result<(Listener, Listen), ServeError> {
+    let failed = |error| ServeError::Bind {
+        address: listen.to_string(),
+        error,
+    };
+    let listener = Listener::bind(listen, door).map_err(failed)?;
+    let address = listener.address().map_err(failed)?;
+    let door = match door {
+        Door::Client => "clients",
+        Door::Admin => "admin",
+        Door::Embedded => "embedded",
+    };
+    info!(door, %address, "listening");
+    Ok((listener, address))
+}
+
+fn tcp(listen: &Listen) -> Option<SocketAddr> {
+    match listen {
+        Listen::Tcp(address) => Some(*address),
+        Listen::Unix { .. } => None,
+    }
+}
+
+/// Raises the limit of open files as far as it may be, and takes no more sessions than it allows.
+fn fit_to_descriptors(config: &mut Config) {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = rustix::process::Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        };
+        if setrlimit(Resource::Nofile, raised).is_ok() {
+            limit = raised;
+        }
+    }
+    let Some(files) = limit.current else { return };
+    let room = usize::try_from(files.saturating_sub(OTHER_DESCRIPTORS))
+        .unwrap_or(usize::MAX)
+        .max(1);
+    if config.limits.sessions_max > room {
+        warn!(
+            asked = config.limits.sessions_max,
+            sessions_max = room,
+            "fewer sessions than asked for: the limit of open files is {files} (ulimit -n)"
+        );
+        config.limits.sessions_max = room;
+    }
+}

@@ -1,0 +1,395 @@
+//! The turn: sleep, note, read, elapse, act, write, accept, tell.
+//!
+//! An event is noted, not handled: it sets a bit of its socket. Everything else happens at this loop's own
+//! pace, each step with a budget, so that no socket starves another. What is left over keeps its bit, and the next
+//! turn does not sleep. Redis is read first and with the largest budget: it cuts off a subscriber that lags.
+//!
+//! Writing is cut into slices of [`WRITE_SLICE`] sockets, with a look at the events between them: messages that
+//! arrive during a long fan-out join the queues that are not written yet. That is batching without a timer.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::{Events, Poll, Token, Waker};
+use tracing::error;
+
+use super::clock::Clock;
+use super::connect::Connector;
+use super::listener::Listener;
+use super::signals::Signals;
+use super::socket::{Readable, Socket, Taken};
+use super::tell::tell;
+use crate::hub::{Action, Hub, Lost};
+use crate::peer::PeerId;
+use crate::tick::Tick;
+
+/// Bytes read from one socket at once, and from a client in one turn.
+const READ_BYTES: usize = 64 << 10;
+/// Reads from Redis in one turn.
+const REDIS_READS: usize = 8;
+/// Sockets written between two looks at the events.
+const WRITE_SLICE: usize = 256;
+/// Bytes written to one socket in one turn: a fast reader of large messages may not starve the others.
+const WRITE_BYTES: usize = 256 << 10;
+/// Not a peer: signals, the waker, listeners.
+const SPECIAL: usize = u32::MAX as usize;
+const SIGNAL: Token = Token(SPECIAL);
+pub(super) const WAKER: Token = Token(SPECIAL | 1 << 32);
+const FIRST_LISTENER: usize = 2;
+
+/// The loop and all that has a descriptor.
+pub(super) struct Reactor {
+    pub(super) hub: Hub,
+    pub(super) poll: Poll,
+    pub(super) clock: Clock,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) signals: Option<Signals>,
+    pub(super) connector: Connector,
+    pub(super) drain: Arc<AtomicBool>,
+    pub(super) sockets: Vec<Option<Socket>>,
+    /// Sockets with something to read, each once.
+    readable: VecDeque<PeerId>,
+    /// Sockets with more to write than one turn's budget.
+    unwritten: VecDeque<PeerId>,
+    /// Redis, while it is being connected.
+    pub(super) connecting: Option<PeerId>,
+    /// Redis.
+    pub(super) link: Option<PeerId>,
+    scratch: Box<[u8]>,
+    cork: Vec<u8>,
+    /// Held so that there is one to give up when there is none left.
+    pub(super) spare: Option<File>,
+    pub(super) accept_again_at: Option<Tick>,
+}
+
+/// What an event is about.
+enum Source {
+    Signal,
+    Waker,
+    Listener(usize),
+    Peer(PeerId),
+}
+
+impl From<Token> for Source {
+    fn from(token: Token) -> Source {
+        let (low, high) = (token.0 & SPECIAL, token.0 >> 32);
+        match (low, high) {
+            (SPECIAL, 0) => Source::Signal,
+            (SPECIAL, 1) => Source::Waker,
+            (SPECIAL, listener) => Source::Listener(listener - FIRST_LISTENER),
+            (index, generation) => Source::Peer(PeerId {
+                index: index as u32,
+                generation: generation as u32,
+            }),
+        }
+    }
+}
+
+impl Reactor {
+    pub(super) fn new(
+        hub: Hub,
+        poll: Poll,
+        mut listeners: Vec<Listener>,
+        connector: Connector,
+    ) -> io::Result<Reactor> {
+        for (at, listener) in listeners.iter_mut().enumerate() {
+            listener.register(
+                poll.registry(),
+                Token(SPECIAL | (at + FIRST_LISTENER) << 32),
+            )?;
+        }
+        Ok(Reactor {
+            hub,
+            poll,
+            clock: Clock::start(),
+            listeners,
+            signals: None,
+            connector,
+            drain: Arc::default(),
+            sockets: Vec::new(),
+            readable: VecDeque::new(),
+            unwritten: VecDeque::new(),
+            connecting: None,
+            link: None,
+            scratch: vec![0; READ_BYTES].into_boxed_slice(),
+            cork: Vec::new(),
+            spare: File::open("/dev/null").ok(),
+            accept_again_at: None,
+        })
+    }
+
+    pub(super) fn watch_signals(&mut self) -> io::Result<()> {
+        self.signals = Some(Signals::watch(self.poll.registry(), SIGNAL)?);
+        Ok(())
+    }
+
+    /// Turns until drained.
+    pub(super) fn run(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(1_024);
+        while !self.hub.is_drained() {
+            self.turn(&mut events)?;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, events: &mut Events) -> io::Result<()> {
+        self.sleep(events)?;
+        let now = self.clock.now();
+        self.note(now, events);
+        self.read(now);
+        if self.hub.deadline().is_some_and(|deadline| deadline <= now) {
+            self.hub.elapsed(now);
+        }
+        self.act(now);
+        let slice_full = self.write(now);
+        if !slice_full {
+            self.accept(now);
+        }
+        self.act(now);
+        while let Some(report) = self.hub.next_report() {
+            tell(&report);
+        }
+        Ok(())
+    }
+
+    fn sleep(&mut self, events: &mut Events) -> io::Result<()> {
+        let busy = !self.readable.is_empty()
+            || !self.unwritten.is_empty()
+            || self.hub.has_writes()
+            || self.accept_again_at.is_none()
+                && self.listeners.iter().any(|listener| listener.ready);
+        let timeout = if busy {
+            Some(Duration::ZERO)
+        } else {
+            let deadline = self
+                .hub
+                .deadline()
+                .into_iter()
+                .chain(self.accept_again_at)
+                .min();
+            // epoll counts whole milliseconds; rounded down, the last one would be spent spinning.
+            deadline.map(|due| due.since(self.clock.now()) + Duration::from_micros(999))
+        };
+        match self.poll.poll(events, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn note(&mut self, now: Tick, events: &Events) {
+        for event in events {
+            match Source::from(event.token()) {
+                Source::Signal => self.heed_signals(now),
+                Source::Waker => self.woken(now),
+                Source::Listener(at) => {
+                    if let Some(listener) = self.listeners.get_mut(at) {
+                        listener.ready = true;
+                    }
+                }
+                Source::Peer(id) if self.connecting == Some(id) => self.try_connected(now, id),
+                Source::Peer(id) => self.note_peer(now, id, event),
+            }
+        }
+    }
+
+    fn note_peer(&mut self, now: Tick, id: PeerId, event: &Event) {
+        let Some(socket) = at(&mut self.sockets, id) else {
+            return;
+        };
+        if event.is_read_closed() || event.is_error() {
+            socket.readable = Readable::Closed;
+            self.list(id);
+        } else if event.is_readable() {
+            socket.readable = Readable::Ready;
+            self.list(id);
+        }
+        if event.is_writable() {
+            self.unblock(now, id);
+        }
+    }
+
+    pub(super) fn unblock(&mut self, now: Tick, id: PeerId) {
+        let Some(socket) = at(&mut self.sockets, id).filter(|socket| socket.blocked) else {
+            return;
+        };
+        match socket.unblock(self.poll.registry()) {
+            Ok(()) => self.unwritten.push_back(id),
+            Err(error) => self.hub.lost(now, id, Lost::Failed(error.to_string())),
+        }
+    }
+
+    pub(super) fn list(&mut self, id: PeerId) {
+        if let Some(socket) = at(&mut self.sockets, id)
+            && !socket.listed
+        {
+            socket.listed = true;
+            self.readable.push_back(id);
+        }
+    }
+
+    fn read(&mut self, now: Tick) {
+        if let Some(link) = self.link {
+            for _ in 0..REDIS_READS {
+                if !self.read_once(now, link) {
+                    break;
+                }
+            }
+        }
+        for _ in 0..self.readable.len() {
+            let Some(id) = self.readable.pop_front() else {
+                return;
+            };
+            if let Some(socket) = at(&mut self.sockets, id) {
+                socket.listed = false;
+                if self.read_once(now, id) {
+                    self.list(id);
+                }
+            }
+        }
+    }
+
+    /// Reads one socket once; says whether there may be more.
+    fn read_once(&mut self, now: Tick, id: PeerId) -> bool {
+        let Some(socket) =
+            at(&mut self.sockets, id).filter(|socket| socket.readable != Readable::Drained)
+        else {
+            return false;
+        };
+        let lost = match socket.take(&mut self.scratch) {
+            Ok(Taken::Nothing) => return false,
+            Ok(Taken::Bytes { n, more }) => {
+                self.hub
+                    .received(now, id, self.scratch.get_mut(..n).unwrap_or_default());
+                return more;
+            }
+            Ok(Taken::End) => Lost::Ended,
+            Err(error) => Lost::Failed(error.to_string()),
+        };
+        socket.readable = Readable::Drained;
+        self.hub.lost(now, id, lost);
+        false
+    }
+
+    fn act(&mut self, now: Tick) {
+        while let Some(action) = self.hub.next_action() {
+            match action {
+                Action::Connect(id) => self.begin_connect(now, id),
+                Action::HalfClose(id) => {
+                    if let Some(socket) = at(&mut self.sockets, id) {
+                        socket.half_close();
+                    }
+                }
+                Action::Drop(id) => {
+                    if let Some(slot) = self.sockets.get_mut(id.index as usize)
+                        && slot.as_ref().is_some_and(|socket| socket.id == id)
+                    {
+                        *slot = None;
+                    }
+                    self.connecting = self.connecting.filter(|connecting| *connecting != id);
+                    self.link = self.link.filter(|link| *link != id);
+                }
+            }
+        }
+    }
+
+    /// Writes to those who have something to read, a slice of them; says whether there are more.
+    fn write(&mut self, now: Tick) -> bool {
+        for _ in 0..self.unwritten.len() {
+            let Some(id) = self.unwritten.pop_front() else {
+                break;
+            };
+            self.write_to(now, id);
+        }
+        for _ in 0..WRITE_SLICE {
+            match self.hub.next_write() {
+                Some(id) => self.write_to(now, id),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    fn write_to(&mut self, now: Tick, id: PeerId) {
+        let Some(socket) = at(&mut self.sockets, id) else {
+            return;
+        };
+        let mut budget = WRITE_BYTES;
+        while !socket.blocked {
+            let bytes = self.hub.pending(id, &mut self.cork);
+            if bytes.is_empty() {
+                return;
+            }
+            if budget == 0 {
+                self.unwritten.push_back(id);
+                return;
+            }
+            match socket.put(bytes, self.poll.registry()) {
+                Ok(n) => {
+                    budget = budget.saturating_sub(n);
+                    self.hub.sent(id, n);
+                }
+                Err(error) => return self.hub.lost(now, id, Lost::Failed(error.to_string())),
+            }
+        }
+    }
+
+    pub(super) fn put(&mut self, socket: Socket) {
+        let index = socket.id.index as usize;
+        if self.sockets.len() <= index {
+            self.sockets.resize_with(index + 1, || None);
+        }
+        if let Some(slot) = self.sockets.get_mut(index) {
+            *slot = Some(socket);
+        }
+    }
+
+    fn woken(&mut self, now: Tick) {
+        if self.drain.load(Ordering::Acquire) {
+            self.hub.drain(now);
+        }
+        while let Some((id, stream)) = self.connector.looked_up() {
+            self.connect(now, id, stream);
+        }
+    }
+
+    fn heed_signals(&mut self, now: Tick) {
+        let Some(signals) = &mut self.signals else {
+            return;
+        };
+        for _ in 0..signals.pending() {
+            if self.hub.is_draining() {
+                error!("told twice to stop: stopping at once");
+                self.hub.stop(now);
+            }
+            self.hub.drain(now);
+        }
+    }
+}
+
+pub(super) fn at(sockets: &mut [Option<Socket>], id: PeerId) -> Option<&mut Socket> {
+    sockets
+        .get_mut(id.index as usize)?
+        .as_mut()
+        .filter(|socket| socket.id == id)
+}
+
+/// A handle by which another thread ends the gateway.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    pub(super) drain: Arc<AtomicBool>,
+    pub(super) waker: Arc<Waker>,
+}
+
+impl Handle {
+    /// Begins to drain; [`Gateway::run`](super::Gateway::run) returns when it is over.
+    pub fn drain(&self) {
+        self.drain.store(true, Ordering::Release);
+        // It fails only if the gateway is gone.
+        let _ = self.waker.wake();
+    }
+}

@@ -1,0 +1,76 @@
+//! One log line for each report. The words are chosen so that a line says what happened and, where there is
+//! something to do, what.
+
+use tracing::{debug, info, warn};
+
+use crate::close::Close;
+use crate::report::{LinkReport, Report};
+
+pub(crate) fn tell(report: &Report) {
+    match report {
+        Report::Opened {
+            id,
+            from,
+            facility,
+            channels,
+        } => {
+            debug!(%id, %from, %facility, channels, "session opened");
+        }
+        Report::Closed { id, close, lasted } => {
+            let (reason, seconds) = (close.word(), lasted.as_secs_f64());
+            match close {
+                // The everyday endings; the counters tell how many.
+                Close::Client(_) | Close::Gone | Close::Drain => {
+                    debug!(%id, reason, seconds, "session closed");
+                }
+                _ => info!(%id, reason, seconds, "session closed"),
+            }
+        }
+        Report::Refused { from, refusal } => {
+            let status = refusal.status().0;
+            info!(%from, status, reason = refusal.word(), "request refused: {}", refusal.line());
+        }
+        Report::Link(LinkReport::Ready { version, channels }) => {
+            info!(version, channels, "link to Redis is up");
+        }
+        Report::Link(LinkReport::Down { why, retry_in }) => {
+            let retry_ms = retry_in.as_millis() as u64;
+            warn!(
+                retry_ms,
+                "no link to Redis: {why}; sessions stay open, new ones get 503 until it is back"
+            );
+        }
+        Report::Oversize { bytes } => {
+            warn!(
+                bytes,
+                "a message from Redis is over limits.redis_message_bytes_max and was skipped"
+            );
+        }
+        Report::SubscribeRefused { error } => {
+            warn!(
+                error,
+                "Redis refuses a SUBSCRIBE; `ws4redis check` says which rights are needed"
+            );
+        }
+        Report::PublishRefused { error } => {
+            warn!(
+                error,
+                "Redis refuses a client's message; `ws4redis check` says which rights are needed"
+            );
+        }
+        Report::PublishesExpired { count } => {
+            warn!(
+                count,
+                "messages of clients waited too long for Redis and are lost"
+            );
+        }
+        Report::BudgetReached { closed } => {
+            warn!(
+                closed,
+                "limits.budget_bytes_max is reached; the slowest sessions were closed"
+            );
+        }
+        Report::Draining { sessions } => info!(sessions, "draining"),
+        Report::Drained { left } => info!(left, "drained"),
+    }
+}
