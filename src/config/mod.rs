@@ -206,12 +206,3 @@ impl Config {
         self.trusted.iter().any(|net| net.contains(&ip))
     }
 }
-
-impl std::fmt::Display for Listen {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Listen::Tcp(address) => address.fmt(f),
-            Listen::Unix { path, .. } => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
