@@ -170,6 +170,24 @@ fn sigterm_drains_clients_are_told_to_come_back_and_the_exit_code_is_0() {
 }
 
 #[test]
+fn a_connection_on_which_nothing_was_said_does_not_hold_up_the_end() {
+    let mut gateway =
+        Gateway::start_embedded(&["--handshake-timeout", "60s", "--drain-timeout", "60s"]);
+    // As browsers do: they connect ahead of need.
+    let mut ahead = Stream::connect(&gateway.address()).unwrap();
+    let connections = "ws4redis_connections";
+    wait::until("it is accepted", || {
+        (gateway.metric(connections) == Some(1.0)).then_some(())
+    });
+    gateway.terminate();
+    let mut answer = String::new();
+    ahead.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    drop(ahead);
+    assert!(gateway.end(Duration::from_secs(10)).success());
+}
+
+#[test]
 fn a_second_signal_ends_it_at_once() {
     let mut gateway =
         Gateway::start_embedded(&["--drain-per-second", "1", "--drain-timeout", "60s"]);

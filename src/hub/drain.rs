@@ -9,11 +9,15 @@ use super::session::State;
 use super::{Hub, Lost};
 use crate::close::Close;
 use crate::peer::{Door, PeerId};
+use crate::refusal::Refusal;
 use crate::report::Report;
 use crate::tick::Tick;
 
 /// Between two batches: small enough to look steady, large enough not to be a busy loop.
 const STEP: Duration = Duration::from_millis(20);
+
+/// How long a request that has begun while draining may take.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// A drain under way.
 #[derive(Debug)]
@@ -94,10 +98,24 @@ impl Hub {
         for id in batch {
             self.close(now, id, Close::Drain);
         }
+        self.refuse_idle(now);
         if over {
             self.end_drain(now);
         } else if self.counts.clients == 0 {
             self.finish_drain(0);
+        }
+    }
+
+    /// Browsers keep connections open on which they have said nothing yet. Nobody waits for those.
+    fn refuse_idle(&mut self, now: Tick) {
+        let idle = self.peers.sessions().filter(|(_, session)| {
+            session.door == Door::Client
+                && matches!(session.state, State::Reading { .. })
+                && now.since(session.since) >= IDLE
+        });
+        let idle: Vec<PeerId> = idle.map(|(id, _)| id).collect();
+        for id in idle {
+            self.refuse(now, id, Refusal::Draining);
         }
     }
 
