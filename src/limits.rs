@@ -39,6 +39,10 @@ pub const REPLY_ELEMENTS_MAX: usize = 4_096;
 pub const SESSION_BYTES: usize = 512;
 /// What a channel with one member takes, its name included.
 pub const CHANNEL_BYTES: usize = 512;
+/// What a publish that waits takes besides its message: the names of its channels.
+pub const PUBLISH_BYTES: usize = 512;
+/// What the process takes before anybody connects: code, stack, the loop's scratch and cork buffers.
+pub const PROCESS_BYTES: usize = 16 << 20;
 
 /// The bounds that an operator may set. Field names are the keys of the `[limits]` table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,5 +110,259 @@ impl Default for Limits {
             drain_per_second: 1_000,
             drain_timeout: Duration::from_secs(30),
         }
+    }
+}
+
+/// A value that does not go with the others.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key} {must}")]
+pub struct Unfit {
+    /// The key of the value.
+    pub key: &'static str,
+    /// What it must be, as the end of a sentence.
+    pub must: String,
+}
+
+/// One term of the worst case in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    /// What takes it, with the figures that it is the product of.
+    pub what: String,
+    /// How much.
+    pub bytes: u64,
+}
+
+impl Limits {
+    /// The limits, if they are in range and go together.
+    pub fn checked(self) -> Result<Limits, Unfit> {
+        let at_least = |key, value: u64, least: u64| match value >= least {
+            true => Ok(()),
+            false => Err(unfit(key, format!("must be at least {least}, not {value}"))),
+        };
+        let within = |key, value: usize, bound, of: usize| match value <= of {
+            true => Ok(()),
+            false => Err(unfit(
+                key,
+                format!("must be at most {bound} ({of}), not {value}"),
+            )),
+        };
+        at_least("sessions_max", self.sessions_max as u64, 1)?;
+        // A place in the tables is a u32 (`PeerId`); Linux allows 2^30 descriptors in any case.
+        within("sessions_max", self.sessions_max, "2^30", 1 << 30)?;
+        at_least("pending_max", self.pending_max as u64, 1)?;
+        within(
+            "pending_max",
+            self.pending_max,
+            "sessions_max",
+            self.sessions_max,
+        )?;
+        at_least(
+            "channels_per_session_max",
+            self.channels_per_session_max as u64,
+            1,
+        )?;
+        // Less holds no browser's handshake, more invites a slow attack on memory.
+        at_least("head_bytes_max", self.head_bytes_max as u64, 1 << 10)?;
+        within("head_bytes_max", self.head_bytes_max, "1 MiB", 1 << 20)?;
+        at_least("message_bytes_max", self.message_bytes_max as u64, 1)?;
+        at_least(
+            "messages_per_second_max",
+            self.messages_per_second_max.into(),
+            1,
+        )?;
+        at_least("queue_bytes_max", self.queue_bytes_max as u64, 1)?;
+        within(
+            "queue_bytes_max",
+            self.queue_bytes_max,
+            "budget_bytes_max",
+            self.budget_bytes_max,
+        )?;
+        // Else the largest message would be refused for ever, at one of the places that it passes.
+        let largest = self.message_bytes_max;
+        within(
+            "message_bytes_max",
+            largest,
+            "budget_bytes_max",
+            self.budget_bytes_max,
+        )?;
+        within(
+            "message_bytes_max",
+            largest,
+            "redis_message_bytes_max",
+            self.redis_message_bytes_max,
+        )?;
+        within(
+            "message_bytes_max",
+            largest,
+            "publish_queue_bytes_max",
+            self.publish_queue_bytes_max,
+        )?;
+        at_least("publish_queue_max", self.publish_queue_max as u64, 1)?;
+        at_least("drain_per_second", self.drain_per_second.into(), 1)?;
+        for (key, time) in [
+            ("publish_queue_age_max", self.publish_queue_age_max),
+            ("handshake_timeout", self.handshake_timeout),
+            ("ping_interval", self.ping_interval),
+            ("pong_timeout", self.pong_timeout),
+            ("close_timeout", self.close_timeout),
+            ("drain_timeout", self.drain_timeout),
+        ] {
+            // The timers count milliseconds; a day is beyond any proxy's patience and so a slip of the hand.
+            if time < Duration::from_millis(1) || time > Duration::from_secs(86_400) {
+                return Err(unfit(key, "must be between 1ms and 1d".to_owned()));
+            }
+        }
+        Ok(self)
+    }
+
+    /// What user memory may come to when all clients do their worst at once, as a sum. The kernel's
+    /// buffers come on top.
+    pub fn memory(&self, embedded: bool) -> Vec<Memory> {
+        let product = |what: &str, count: usize, each: usize| Memory {
+            what: format!("{what}: {count} x {each} B"),
+            bytes: (count as u64).saturating_mul(each as u64),
+        };
+        let one = |what: &str, bytes: usize| Memory {
+            what: what.to_owned(),
+            bytes: bytes as u64,
+        };
+        let mut terms = vec![
+            one("the process itself", PROCESS_BYTES),
+            product("sessions", self.sessions_max, SESSION_BYTES),
+            // Every session on as many channels as it may, and no two of them on the same one.
+            product(
+                "channels of sessions",
+                self.sessions_max
+                    .saturating_mul(self.channels_per_session_max),
+                CHANNEL_BYTES,
+            ),
+            // A head is kept until it is whole.
+            product(
+                "heads of pending handshakes",
+                self.pending_max,
+                self.head_bytes_max,
+            ),
+            product(
+                "heads of admin requests",
+                ADMIN_CONNECTIONS_MAX,
+                self.head_bytes_max,
+            ),
+            // What waits for clients and what is half-received from them draw on one budget.
+            one(
+                "the budget of queued and half-received messages",
+                self.budget_bytes_max,
+            ),
+            one(
+                "messages in the publish queue",
+                self.publish_queue_bytes_max,
+            ),
+            product("their channels", self.publish_queue_max, PUBLISH_BYTES),
+            // A read buffer that grew by doubling, and the frame that is made of its message.
+            product(
+                "the largest message from Redis",
+                3,
+                self.redis_message_bytes_max,
+            ),
+        ];
+        if embedded {
+            // Its clients are programs on this machine, as trusted as we are, and not counted.
+            terms.push(one(
+                "the embedded Redis' keys and values",
+                EMBEDDED_MEMORY_BYTES_MAX,
+            ));
+        }
+        terms
+    }
+
+    /// The sum of [`Limits::memory`].
+    pub fn memory_bytes_max(&self, embedded: bool) -> u64 {
+        self.memory(embedded)
+            .iter()
+            .fold(0, |sum, term| sum.saturating_add(term.bytes))
+    }
+}
+
+fn unfit(key: &'static str, must: String) -> Unfit {
+    Unfit { key, must }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_go_together() {
+        assert_eq!(Limits::default().checked(), Ok(Limits::default()));
+    }
+
+    #[test]
+    fn a_limit_that_contradicts_another_is_named() {
+        let broken = |change: fn(&mut Limits)| {
+            let mut limits = Limits::default();
+            change(&mut limits);
+            limits.checked().unwrap_err()
+        };
+        let unfit = broken(|limits| limits.pending_max = 20_000);
+        assert_eq!(
+            unfit.to_string(),
+            "pending_max must be at most sessions_max (19000), not 20000"
+        );
+        for (key, unfit) in [
+            ("sessions_max", broken(|limits| limits.sessions_max = 0)),
+            (
+                "head_bytes_max",
+                broken(|limits| limits.head_bytes_max = 100),
+            ),
+            (
+                "queue_bytes_max",
+                broken(|limits| limits.queue_bytes_max = 0),
+            ),
+            (
+                "queue_bytes_max",
+                broken(|limits| limits.budget_bytes_max = 1 << 19),
+            ),
+            (
+                "message_bytes_max",
+                broken(|limits| limits.message_bytes_max = 17 << 20),
+            ),
+            (
+                "message_bytes_max",
+                broken(|limits| limits.publish_queue_bytes_max = 1),
+            ),
+            (
+                "drain_per_second",
+                broken(|limits| limits.drain_per_second = 0),
+            ),
+            (
+                "pong_timeout",
+                broken(|limits| limits.pong_timeout = Duration::ZERO),
+            ),
+            (
+                "ping_interval",
+                broken(|limits| limits.ping_interval = Duration::MAX),
+            ),
+        ] {
+            assert_eq!(unfit.key, key);
+        }
+    }
+
+    #[test]
+    fn every_limit_on_memory_raises_the_sum_and_no_sum_overflows() {
+        let sum = Limits::default().memory_bytes_max(false);
+        let raised = |change: fn(&mut Limits)| {
+            let mut limits = Limits::default();
+            change(&mut limits);
+            limits.memory_bytes_max(false)
+        };
+        assert!(raised(|limits| limits.sessions_max += 1) > sum);
+        assert!(raised(|limits| limits.pending_max += 1) > sum);
+        assert!(raised(|limits| limits.channels_per_session_max += 1) > sum);
+        assert!(raised(|limits| limits.head_bytes_max += 1) > sum);
+        assert!(raised(|limits| limits.budget_bytes_max += 1) > sum);
+        assert!(raised(|limits| limits.redis_message_bytes_max += 1) > sum);
+        assert!(raised(|limits| limits.publish_queue_bytes_max += 1) > sum);
+        assert!(raised(|limits| limits.publish_queue_max += 1) > sum);
+        assert!(Limits::default().memory_bytes_max(true) > sum);
+        assert_eq!(raised(|limits| limits.sessions_max = usize::MAX), u64::MAX);
     }
 }

@@ -2,7 +2,18 @@
 //!
 //! A [`Config`] can be used as it is: everything in it was parsed, cross-checked and given its default.
 //! Defaults are the original's where it had one (`original name` in each comment), so that a site moves over
-//! by starting us.
+//! by starting us. How it comes about: [`load`] puts file, environment and flags on top of the defaults, by
+//! the table of [`keys`], and then asks [`Config::checked`].
+
+mod addresses;
+mod checks;
+mod environment;
+mod file;
+pub mod keys;
+pub mod load;
+mod suggest;
+mod url;
+pub mod values;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -11,11 +22,15 @@ use ipnet::IpNet;
 
 use crate::limits::Limits;
 
+pub use url::UrlError;
+
 /// Everything that the gateway is told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Where clients connect.
     pub listen: Vec<Listen>,
+    /// The permission bits of unix sockets for which [`Listen`] was told none.
+    pub socket_mode: u32,
     /// Where the operator connects: `/healthz`, `/readyz`, `/metrics`. `None` is off.
     pub admin: Option<SocketAddr>,
     /// The Redis to speak to (`WS4REDIS_CONNECTION`). In embedded mode, our own.
@@ -48,6 +63,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             listen: vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8000)))],
+            socket_mode: 0o660,
             admin: Some(SocketAddr::from(([127, 0, 0, 1], 8001))),
             redis: Redis::default(),
             embedded: None,
@@ -188,14 +204,5 @@ impl Config {
         // A dual-stack listener sees IPv4 peers as ::ffff:a.b.c.d; the operator wrote a.b.c.d.
         let ip = ip.to_canonical();
         self.trusted.iter().any(|net| net.contains(&ip))
-    }
-}
-
-impl std::fmt::Display for Listen {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Listen::Tcp(address) => address.fmt(f),
-            Listen::Unix { path, .. } => write!(f, "unix:{}", path.display()),
-        }
     }
 }
