@@ -182,8 +182,7 @@ fn a_connection_on_which_nothing_was_said_does_not_hold_up_the_end() {
     gateway.terminate();
     let mut answer = String::new();
     ahead.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-    drop(ahead);
+    assert_eq!(answer, "");
     assert!(gateway.end(Duration::from_secs(10)).success());
 }
 

@@ -9,15 +9,14 @@ use super::session::State;
 use super::{Hub, Lost};
 use crate::close::Close;
 use crate::peer::{Door, PeerId};
-use crate::refusal::Refusal;
 use crate::report::Report;
 use crate::tick::Tick;
 
 /// Between two batches: small enough to look steady, large enough not to be a busy loop.
 const STEP: Duration = Duration::from_millis(20);
 
-/// How long a request that has begun while draining may take.
-const IDLE: Duration = Duration::from_secs(1);
+/// How long a new connection may be silent while draining.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// A drain under way.
 #[derive(Debug)]
@@ -98,7 +97,7 @@ impl Hub {
         for id in batch {
             self.close(now, id, Close::Drain);
         }
-        self.refuse_idle(now);
+        self.dismiss_silent(now);
         if over {
             self.end_drain(now);
         } else if self.counts.clients == 0 {
@@ -106,16 +105,18 @@ impl Hub {
         }
     }
 
-    /// Browsers keep connections open on which they have said nothing yet. Nobody waits for those.
-    fn refuse_idle(&mut self, now: Tick) {
-        let idle = self.peers.sessions().filter(|(_, session)| {
-            session.door == Door::Client
-                && matches!(session.state, State::Reading { .. })
-                && now.since(session.since) >= IDLE
+    /// Browsers connect ahead of need; nobody waits for a request that may never come. One that has begun is read,
+    /// and refused.
+    fn dismiss_silent(&mut self, now: Tick) {
+        let silent = self.peers.sessions().filter(|(_, session)| {
+            let State::Reading { head } = &session.state else {
+                return false;
+            };
+            session.door == Door::Client && head.is_empty() && now.since(session.since) >= SILENCE
         });
-        let idle: Vec<PeerId> = idle.map(|(id, _)| id).collect();
-        for id in idle {
-            self.refuse(now, id, Refusal::Draining);
+        let silent: Vec<PeerId> = silent.map(|(id, _)| id).collect();
+        for id in silent {
+            self.dismiss(id);
         }
     }
 
