@@ -378,3 +378,8 @@ impl Pace {
         }
     }
 }
+
+/// Milliseconds.
+pub(crate) const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
