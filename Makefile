@@ -4,7 +4,7 @@ VENV := .venv/bin
 ADVISORIES := https://github.com/rustsec/advisory-db
 
 .DEFAULT_GOAL := help
-.PHONY: help run test sim bench bench-smoke lint doc ci setup
+.PHONY: help run test sim bench bench-smoke figures lint doc ci setup
 # Two builds at once fight over the same target directory and the same cores.
 .NOTPARALLEL:
 
@@ -22,10 +22,14 @@ sim: ## play simulations: one with SEED=n, many with SEEDS=n
 	cargo test --locked --release --test main sim -- --nocapture --include-ignored
 
 bench: ## run the benchmarks
-	cargo bench --locked
+	cargo bench --locked --bench '*'
 
 bench-smoke: ## run each benchmark once, to see that it runs
-	cargo bench --locked -- --test
+	cargo bench --locked --bench '*' -- --test
+
+figures: setup ## print the figures of docs/operations.md, with thousands of real clients
+	cargo build --locked --release
+	$(VENV)/python tests/python/figures.py target/release/ws4redis
 
 lint: setup ## check format, clippy, licences and sources of the dependencies
 	cargo fmt --check

@@ -13,7 +13,7 @@ pub enum Refusal {
     Duplicate,
     /// The facility is over 255 bytes or holds a control character.
     BadFacility,
-    /// More flags turn into more channels than one session may have.
+    /// The flags turn into more channels than one session may have.
     TooManyChannels,
     /// The `Origin` is another site's.
     Origin,

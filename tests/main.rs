@@ -12,7 +12,8 @@ mod frames; // what WebSocket clients send, good and bad
 mod support; // real processes, sockets and a browser
 
 // The house checks itself.
-mod tidy;
+mod documents; // what the documents say
+mod tidy; // who may name whom, and sizes
 
 // The wire floor.
 mod codecs; // properties of the three codecs
@@ -23,7 +24,9 @@ mod differential; // the message layer against tungstenite's own
 mod embedded;
 
 // Real processes.
+mod nginx; // behind a real one, by the README
 mod original; // the package that we succeed, as publisher
 mod outages; // Redis goes and comes back
 mod playground; // the page in a real browser
 mod relay; // the main job
+mod serving; // listeners, refusals, draining

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Gets what the tests need beyond Rust: redis-server and Chromium through apt, Python packages into .venv through pip.
+# Gets what the tests need beyond Rust: redis-server, nginx and Chromium through apt, Python packages into .venv through pip.
 # Quiet and quick when all is there. Where it may not install, it says what is missing, and fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,6 +18,9 @@ has_any() {
     return 1
 }
 
+# Debian keeps it in /usr/sbin, which is not on everybody's PATH.
+has_nginx() { has_any nginx || [ -x /usr/sbin/nginx ]; }
+
 has_venv_module() { python3 -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
 has_environment() { [ -x .venv/bin/python ] && cmp -s "$requirements" "$stamp"; }
@@ -25,6 +28,7 @@ has_environment() { [ -x .venv/bin/python ] && cmp -s "$requirements" "$stamp"; 
 missing_packages() {
     has_any redis-server || echo redis-server
     has_any redis-cli || echo redis-tools
+    has_nginx || echo nginx-light
     # The same names, in the same order, as tests/support/browser.rs.
     has_any chromium chromium-browser google-chrome || echo chromium
     # pip is part of what the environment is made with, so an environment that stands needs neither.

@@ -76,6 +76,16 @@ impl Hub {
         admitting.early.extend_from_slice(bytes);
     }
 
+    /// A request did not become a session in time.
+    pub(super) fn handshake_due(&mut self, now: Tick, id: PeerId) {
+        match self.peers.session(id).map(|session| &session.state) {
+            // Browsers connect ahead of need. Who said nothing waits for no answer.
+            Some(State::Reading { head }) if head.is_empty() => self.dismiss(id),
+            Some(State::Admitting(_)) => self.refuse(now, id, Refusal::RedisAway),
+            _ => self.refuse(now, id, Refusal::TooLate),
+        }
+    }
+
     fn asked(&self, head: &http::Head<'_>, from: From, door: Door) -> Result<Asked, Refusal> {
         if door == Door::Admin {
             return admin::answer(head, self.ready(), &self.tally()).map(Asked::Answer);

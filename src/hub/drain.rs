@@ -15,6 +15,9 @@ use crate::tick::Tick;
 /// Between two batches: small enough to look steady, large enough not to be a busy loop.
 const STEP: Duration = Duration::from_millis(20);
 
+/// How long a new connection may be silent while draining.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// A drain under way.
 #[derive(Debug)]
 pub(crate) struct Drain {
@@ -94,10 +97,26 @@ impl Hub {
         for id in batch {
             self.close(now, id, Close::Drain);
         }
+        self.dismiss_silent(now);
         if over {
             self.end_drain(now);
         } else if self.counts.clients == 0 {
             self.finish_drain(0);
+        }
+    }
+
+    /// Browsers connect ahead of need; nobody waits for a request that may never come. One that has begun is read,
+    /// and refused.
+    fn dismiss_silent(&mut self, now: Tick) {
+        let silent = self.peers.sessions().filter(|(_, session)| {
+            let State::Reading { head } = &session.state else {
+                return false;
+            };
+            session.door == Door::Client && head.is_empty() && now.since(session.since) >= SILENCE
+        });
+        let silent: Vec<PeerId> = silent.map(|(id, _)| id).collect();
+        for id in silent {
+            self.dismiss(id);
         }
     }
 

@@ -64,6 +64,12 @@ impl Hub {
         self.say_goodbye(now, id, answer);
     }
 
+    /// A connection ends before it became a session, and nobody is told.
+    pub(super) fn dismiss(&mut self, id: PeerId) {
+        self.end_request(id);
+        self.drop_peer(id);
+    }
+
     /// The connection is gone, or could not be made.
     pub(super) fn peer_lost(&mut self, now: Tick, id: PeerId, lost: Lost) {
         match self.peers.get(id) {
@@ -77,10 +83,7 @@ impl Hub {
             }
             Some(Peer::Session(session)) => match session.state {
                 State::Open(_) => self.close(now, id, Close::Gone),
-                State::Reading { .. } | State::Admitting(_) => {
-                    self.end_request(id);
-                    self.drop_peer(id);
-                }
+                State::Reading { .. } | State::Admitting(_) => self.dismiss(id),
                 State::Ending { .. } => self.drop_peer(id),
             },
         }

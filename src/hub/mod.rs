@@ -368,13 +368,7 @@ impl Hub {
             return;
         };
         match session.due(now, &self.config.limits) {
-            Due::Handshake => {
-                let refusal = match session.state {
-                    State::Admitting(_) => Refusal::RedisAway,
-                    _ => Refusal::TooLate,
-                };
-                self.refuse(now, id, refusal);
-            }
+            Due::Handshake => self.handshake_due(now, id),
             Due::Idle => self.close(now, id, Close::Idle),
             Due::Drop => self.drop_peer(id),
             Due::Nothing => self.rearm(id),

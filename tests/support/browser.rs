@@ -44,7 +44,7 @@ impl Browser {
             .args(["--remote-debugging-port=0", "--window-size=1280,800"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg("about:blank");
-        let process = Process::start(&mut command);
+        let process = Process::start(&mut command).muted();
         let page = wait::until("Chromium opens its DevTools", || page(profile.path()));
         let (tools, _) = tungstenite::client(&page.url, Stream::connect(&page.address).unwrap())
             .expect("DevTools take WebSockets");

@@ -47,19 +47,30 @@ impl Gateway {
 
     /// Starts it and waits until it listens, not until it is ready: there may be no Redis for it.
     pub(crate) fn launch(arguments: &[&str]) -> Gateway {
+        Gateway::launch_by(Command::new(env!("CARGO_BIN_EXE_ws4redis")), arguments)
+    }
+
+    /// As [`Gateway::start_embedded`], with so many open files allowed.
+    pub(crate) fn start_with_descriptors(limit: u32, arguments: &[&str]) -> Gateway {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_ws4redis")]);
+        let gateway =
+            Gateway::launch_by(command, &[&["--embedded=127.0.0.1:0"], arguments].concat());
+        gateway.wait_ready();
+        gateway
+    }
+
+    /// Starts it in the knowledge that it cannot: what it says of that.
+    pub(crate) fn refused(arguments: &[&str]) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ws4redis"));
-        // What this shell has set is not what the test asks for.
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy().into_owned();
-            if name.starts_with("WS4REDIS_") || name == "WEBSOCKET_URL" {
-                command.env_remove(name);
-            }
-        }
-        command.args(["serve", "--log-format", "json", "--admin", "127.0.0.1:0"]);
-        if !arguments.contains(&"--listen") {
-            command.args(["--listen", "127.0.0.1:0"]);
-        }
-        let process = Process::start(command.args(arguments));
+        let output = serve(&mut command, arguments).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn launch_by(mut command: Command, arguments: &[&str]) -> Gateway {
+        let process = Process::start(serve(&mut command, arguments));
         let mut gateway = Gateway {
             process,
             doors: Vec::new(),
@@ -166,6 +177,11 @@ impl Gateway {
         self.process.signal(Signal::TERM);
     }
 
+    /// Any other signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
     /// SIGKILL: it is gone.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
@@ -181,6 +197,22 @@ impl Gateway {
         let door = door.unwrap_or_else(|| panic!("no door for {name} among {:?}", self.doors));
         door.address.clone()
     }
+}
+
+/// Adds `serve`, with ports of the system's choice, to the program of `command`.
+fn serve<'a>(command: &'a mut Command, arguments: &[&str]) -> &'a mut Command {
+    // What this shell has set is not what the test asks for.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if name.starts_with("WS4REDIS_") || name == "WEBSOCKET_URL" {
+            command.env_remove(name);
+        }
+    }
+    command.args(["serve", "--log-format", "json", "--admin", "127.0.0.1:0"]);
+    if !arguments.contains(&"--listen") {
+        command.args(["--listen", "127.0.0.1:0"]);
+    }
+    command.args(arguments)
 }
 
 /// What a log line says about listening, if it does. The one place that knows the words of the log.

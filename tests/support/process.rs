@@ -17,6 +17,7 @@ use super::wait;
 pub(crate) struct Process {
     name: String,
     child: Child,
+    muted: bool,
     /// Its standard output, line by line.
     pub(crate) output: Lines,
     /// Its standard error, line by line.
@@ -44,9 +45,16 @@ impl Process {
         Process {
             name,
             child,
+            muted: false,
             output,
             errors,
         }
+    }
+
+    /// For a program that says much and little of use: not shown when the test fails.
+    pub(crate) fn muted(mut self) -> Process {
+        self.muted = true;
+        self
     }
 
     /// Sends it a signal.
@@ -71,7 +79,7 @@ impl Process {
         wait::until_within(patience, &what, || self.child.try_wait().unwrap())
     }
 
-    /// Its user and system time so far.
+    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -87,7 +95,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
-        if thread::panicking() {
+        if thread::panicking() && !self.muted {
             for line in self.output.all().iter().chain(&self.errors.all()) {
                 eprintln!("{}: {line}", self.name);
             }
