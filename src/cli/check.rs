@@ -75,24 +75,15 @@ fn check_files(report: &mut Report, config: &Config) -> Result<(), Failure> {
 
 fn check_redis(report: &mut Report, config: &Config) -> Result<(), Failure> {
     let mut store = redis::store(config);
-    let hello = match ask(&mut store, &["HELLO", "3"]) {
+    let hello = match store.call(&[b"HELLO", b"3"]) {
         Ok(hello) => Server::new(&hello),
         Err(error) => {
-            let advice = match &error {
-                StoreError::Refused { error } if error.contains("DB index") => {
-                    ": name another database in the URL"
-                }
-                StoreError::Refused { error }
-                    if error.contains("unknown command") || error.starts_with("NOPROTO") =>
-                {
-                    ": Redis 6 or newer is needed"
-                }
-                _ => "",
+            let line = match &error {
+                // It names the address itself.
+                StoreError::Unreachable { .. } => format!("redis: {}", redis::blame(&error)),
+                error => format!("redis: {}: {}", config.redis, redis::blame(error)),
             };
-            return report.say(
-                Level::Fail,
-                &format!("redis: {}: {error}{advice}", config.redis),
-            );
+            return report.say(Level::Fail, &line);
         }
     };
     check_server(report, config, &hello)?;
@@ -191,56 +182,71 @@ fn check_rights(
     config: &Config,
     store: &mut RedisStore,
 ) -> Result<(), Failure> {
-    // Without its MULTI, what follows would be done and not queued.
-    if let Err(error) = ask(store, &["MULTI"]) {
-        return report.say(Level::Fail, &format!("rights: MULTI: {error}"));
-    }
-    // By command and error, so that four channels with one fault make one line.
-    let mut refused: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
-    for (channel, commands) in channels(config) {
-        for command in commands {
-            let (name, values) = command.split_first().unwrap_or((&"", &[]));
-            let words = [&[name, channel.as_str()], values].concat();
-            if let Err(error) = ask(store, &words) {
-                let of_fault = refused.entry((*name, error.to_string()));
-                of_fault.or_default().push(channel.clone());
-            }
-        }
-    }
-    // Who may not even DISCARD has spoilt the transaction by trying, and EXEC aborts it.
-    let _ = ask(store, &["DISCARD"]);
-    if let Err(error) = ask(store, &["EXEC"])
-        && error.to_string().contains("NOPERM")
+    // Without its MULTI, all that follows would be done, and not queued.
+    if let Err(error) = store
+        .call(&[b"MULTI"])
+        .and_then(|_| store.call(&[b"DISCARD"]))
     {
-        refused.insert(("EXEC", error.to_string()), Vec::new());
+        return report.say(Level::Fail, &format!("rights: {}", redis::blame(&error)));
+    }
+    let questions = questions(config);
+    let replies = match store.pipeline(&questions) {
+        Ok(replies) => replies,
+        Err(error) => return report.say(Level::Fail, &format!("rights: {}", redis::blame(&error))),
+    };
+    // By command and error, so that four channels with one fault make one line.
+    let mut refused: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for (words, reply) in questions.iter().zip(&replies) {
+        let (Reply::Error(error), Some((command, rest))) = (reply, words.split_first()) else {
+            continue;
+        };
+        if command == "EXEC" && !error.starts_with("NOPERM") {
+            continue;
+        }
+        let channels = refused.entry((command, error)).or_default();
+        channels.extend(rest.first().map(String::as_str));
     }
     for ((command, error), channels) in &refused {
         let line = format!("rights: {command} {}: {error}", channels.join(" "));
         report.say(Level::Fail, &line)?;
+    }
+    let is_about_rights = |(_, error): &(&str, &str)| error.starts_with("NOPERM");
+    if refused.keys().any(is_about_rights) {
+        report.say(
+            Level::Warn,
+            &format!("rights: enough would be: {}", acl(config)),
+        )?;
     }
     match refused.is_empty() {
         true => report.say(
             Level::Ok,
             "rights: all commands, on all our channels and keys",
         ),
-        false => report.say(
-            Level::Warn,
-            &format!("rights: enough would be: {}", acl(config)),
-        ),
+        false => Ok(()),
     }
 }
 
-/// A channel of each kind, and what is done there.
-fn channels(config: &Config) -> Vec<(String, &'static [&'static [&'static str]])> {
+/// A transaction with all that is done, discarded; and an EXEC, which then has nothing to execute.
+fn questions(config: &Config) -> Vec<Vec<String>> {
     let prefix = &config.prefix;
     let named = |audience| channel::named(prefix, audience, "check", "ws4redis-check");
-    vec![
+    let channels: [(String, &[&[&str]]); 5] = [
         (channel::broadcast(prefix, "ws4redis-check"), &ON_CHANNELS),
         (named(Audience::User), &ON_CHANNELS),
         (named(Audience::Group), &ON_CHANNELS),
         (named(Audience::Session), &ON_CHANNELS),
         (channel::probe(prefix, 0), &ON_PROBE),
-    ]
+    ];
+    let mut questions = vec![vec!["MULTI".to_owned()]];
+    for (channel, commands) in channels {
+        for command in commands {
+            let mut words: Vec<String> = command.iter().map(ToString::to_string).collect();
+            words.insert(1, channel.clone());
+            questions.push(words);
+        }
+    }
+    questions.extend(["DISCARD", "EXEC"].map(|word| vec![word.to_owned()]));
+    questions
 }
 
 /// The least that a user of Redis must be allowed.
@@ -249,20 +255,11 @@ fn acl(config: &Config) -> String {
     let colon = if config.prefix.is_empty() { "" } else { ":" };
     let prefix = format!("{}{colon}", config.prefix);
     let mut rule = format!(
-        "ACL SETUSER {user} +select +subscribe +unsubscribe +get +setex +publish +multi +exec"
+        "ACL SETUSER {user} +select +subscribe +unsubscribe +get +setex +publish +multi +exec +discard"
     );
     for audience in Audience::ALL {
         let word = audience.word();
         rule += &format!(" ~{prefix}{word}:* &{prefix}{word}:*");
     }
     rule + &format!(" &{prefix}ws4redis:probe:*")
-}
-
-/// Asks, and takes an error reply for the error that it is.
-fn ask(store: &mut RedisStore, words: &[&str]) -> Result<Reply, StoreError> {
-    let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-    match store.call(&words)? {
-        Reply::Error(error) => Err(StoreError::Refused { error }),
-        reply => Ok(reply),
-    }
 }

@@ -74,7 +74,7 @@ fn memory(config: &Config) -> String {
 }
 
 /// With one digit after the point: 19,000 sessions of 512 bytes are 9.3 MiB.
-fn mebibytes(bytes: u64) -> String {
+pub(super) fn mebibytes(bytes: u64) -> String {
     let tenths = (u128::from(bytes) * 10) >> 20;
     format!("{}.{} MiB", tenths / 10, tenths % 10)
 }

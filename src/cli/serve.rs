@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 
 use tracing::{info, warn};
-use ws4redis::config::{Listen, values::show_size};
+use ws4redis::config::Listen;
 use ws4redis::net::{Bound, ServeError};
 use ws4redis::{Config, Gateway, RedisSubscriber};
 
+use super::print::mebibytes;
 use super::{Failure, logging};
 
 /// Rarely what one wants, and as in the original the default: so it is said, here and by `check`.
@@ -24,7 +25,7 @@ pub(super) fn run(config: Config) -> Result<(), Failure> {
         version = env!("CARGO_PKG_VERSION"),
         memory_bytes_max = memory,
         "ws4redis takes at most {} of memory for its clients; `ws4redis check --print` has the sum",
-        show_size(memory),
+        mebibytes(memory),
     );
     warn!("{OPEN_TO_ALL}");
     match gateway.bound().embedded {
