@@ -200,7 +200,8 @@ fn check_rights(
         let (Reply::Error(error), Some((command, rest))) = (reply, words.split_first()) else {
             continue;
         };
-        if command == "EXEC" && !error.starts_with("NOPERM") {
+        // There was nothing to execute. A lack of rights is `EXECABORT ... because of: NOPERM ...`.
+        if command == "EXEC" && !error.contains("NOPERM") {
             continue;
         }
         let channels = refused.entry((command, error)).or_default();
@@ -210,7 +211,7 @@ fn check_rights(
         let line = format!("rights: {command} {}: {error}", channels.join(" "));
         report.say(Level::Fail, &line)?;
     }
-    let is_about_rights = |(_, error): &(&str, &str)| error.starts_with("NOPERM");
+    let is_about_rights = |(_, error): &(&str, &str)| error.contains("NOPERM");
     if refused.keys().any(is_about_rights) {
         report.say(
             Level::Warn,

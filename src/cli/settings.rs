@@ -49,9 +49,11 @@ fn flag(key: &'static Key) -> Arg {
         .help_heading(key.group.heading())
         // There are many, and who changes one reads the long help.
         .hide_short_help(key.group == Group::Limits);
+    // Values are judged where the file's and the environment's are, in the same words; but completions want these.
     let flag = match key.name {
         "log_format" => flag.value_parser(PossibleValuesParser::new(["auto", "text", "json"])),
-        // All others are judged where the file's and the environment's values are, with the same words.
+        // The heartbeat of the original's documentation is `--heartbeat--`.
+        "heartbeat" => flag.allow_hyphen_values(true),
         _ => flag,
     };
     match key.takes() {
