@@ -158,6 +158,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_is_slow_is_neither_asked_again_nor_taken_to_have_said_goodbye() {
+        let refused = vec![Reply::Error("ERR a".into())];
+        for replies in [Vec::new(), refused] {
+            let fault = Fault::of_reading(io::ErrorKind::TimedOut.into(), false, replies);
+            assert!(matches!(fault, Fault::Lost(_)), "{fault:?}");
+        }
+    }
+
+    #[test]
     fn a_refusal_does_not_repeat_the_password() {
         for error in [
             "ERR unknown command 'AUTH', with args beginning with: 's3cret' ",
