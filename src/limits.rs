@@ -142,6 +142,17 @@ impl Memory {
 }
 
 impl Limits {
+    /// The part of the budget for what waits for clients.
+    pub fn queues_bytes_max(&self) -> usize {
+        self.budget_bytes_max - self.partial_bytes_max()
+    }
+
+    /// The part of the budget for half-received messages: a quarter. The parts are apart so that clients that
+    /// never finish a message cannot make those pay that are only waiting for theirs.
+    pub fn partial_bytes_max(&self) -> usize {
+        self.budget_bytes_max / 4
+    }
+
     /// The limits, if they are in range and go together.
     pub fn checked(self) -> Result<Limits, Unfit> {
         self.check_least()?;

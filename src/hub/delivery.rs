@@ -214,12 +214,12 @@ impl Hub {
     /// Makes room in the byte budget for a frame, at the cost of those whose queues are longest: they are
     /// the reason why it is used up, because a queue that is read empties every turn.
     fn relieve(&mut self, now: Tick, bytes: usize) {
-        let budget = self.config.limits.budget_bytes_max;
-        if self.held_bytes() + bytes <= budget {
+        let budget = self.config.limits.queues_bytes_max();
+        if self.frames.bytes() + bytes <= budget {
             return;
         }
         let mut closed = 0;
-        while self.held_bytes() + bytes > budget / 4 * 3 {
+        while self.frames.bytes() + bytes > budget / 4 * 3 {
             let queue = |session: &super::session::Session| match session.state {
                 State::Open(_) => session.outbox.bytes(),
                 _ => 0,
