@@ -35,8 +35,8 @@ fn advice(error: &str) -> &'static str {
         "NOAUTH" => " (give a password: redis://[user]:password@host)",
         "WRONGPASS" => " (check user and password in the URL)",
         "NOPERM" => {
-            " (the user needs +multi +exec +setex +publish +get, \
-             ~ patterns for the keys and & patterns for the channels)"
+            " (the user needs +multi +exec +setex +publish +get, ~ patterns for the keys and & patterns for the \
+             channels)"
         }
         "ERR" if error.contains("without any password configured") => {
             " (leave the password out of the URL)"
