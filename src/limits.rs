@@ -142,9 +142,15 @@ impl Memory {
 }
 
 impl Limits {
-    /// The part of the budget for what waits for clients.
+    /// The part of the budget for what waits for clients: five eighths.
     pub fn queues_bytes_max(&self) -> usize {
-        self.budget_bytes_max - self.partial_bytes_max()
+        self.budget_bytes_max - self.partial_bytes_max() - self.kept_bytes_max()
+    }
+
+    /// The part of the budget for persisted messages that are kept a second for those who join next: an eighth.
+    /// One that finds no room is asked for again.
+    pub fn kept_bytes_max(&self) -> usize {
+        self.budget_bytes_max / 8
     }
 
     /// The part of the budget for half-received messages: a quarter. The parts are apart so that clients that
