@@ -142,6 +142,23 @@ impl Memory {
 }
 
 impl Limits {
+    /// The part of the budget for what waits for clients: five eighths.
+    pub fn queues_bytes_max(&self) -> usize {
+        self.budget_bytes_max - self.partial_bytes_max() - self.kept_bytes_max()
+    }
+
+    /// The part of the budget for persisted messages that are kept a second for those who join next: an eighth.
+    /// One that finds no room is asked for again.
+    pub fn kept_bytes_max(&self) -> usize {
+        self.budget_bytes_max / 8
+    }
+
+    /// The part of the budget for half-received messages: a quarter. The parts are apart so that clients that
+    /// never finish a message cannot make those pay that are only waiting for theirs.
+    pub fn partial_bytes_max(&self) -> usize {
+        self.budget_bytes_max / 4
+    }
+
     /// The limits, if they are in range and go together.
     pub fn checked(self) -> Result<Limits, Unfit> {
         self.check_least()?;

@@ -16,7 +16,7 @@ mod serve;
 mod settings;
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use arguments::{Cli, Command};
@@ -76,18 +76,15 @@ impl Failure {
             }
             Failure::Arguments(error) => {
                 let text = error.render().to_string();
-                eprint!(
-                    "ws4redis: {}",
-                    text.strip_prefix("error: ").unwrap_or(&text)
-                );
+                note(text.strip_prefix("error: ").unwrap_or(&text).trim_end());
                 ExitCode::from(2)
             }
             Failure::Usage(what) => {
-                eprintln!("ws4redis: {what}");
+                note(&what);
                 ExitCode::from(2)
             }
             Failure::Failed(what) => {
-                eprintln!("ws4redis: {what}");
+                note(&what);
                 ExitCode::FAILURE
             }
             Failure::Negative => ExitCode::FAILURE,
@@ -102,6 +99,11 @@ impl Failure {
             _ => Failure::Failed(format!("cannot write to standard output: {error}")),
         }
     }
+}
+
+/// A line on standard error. Nobody is left to be told that it cannot be written, and `eprintln` would panic.
+fn note(what: &str) {
+    let _ = writeln!(io::stderr(), "ws4redis: {what}");
 }
 
 impl From<clap::Error> for Failure {

@@ -98,9 +98,15 @@ impl RedisStore {
         W: AsRef<[u8]>,
     {
         let mut encoded = Vec::new();
+        let mut queued = false;
         for words in commands {
             let words: Vec<&[u8]> = words.as_ref().iter().map(AsRef::as_ref).collect();
-            check(&words)?;
+            check(&words, queued)?;
+            queued = match words.first().map(|word| word.to_ascii_uppercase()) {
+                Some(word) if word == b"MULTI" => true,
+                Some(word) if word == b"EXEC" || word == b"DISCARD" => false,
+                _ => queued,
+            };
             resp::command(&mut encoded, &words);
         }
         if commands.is_empty() {
@@ -183,14 +189,15 @@ impl RedisStore {
 }
 
 /// What no connection of requests and answers can do.
-fn check(words: &[&[u8]]) -> Result<(), StoreError> {
+fn check(words: &[&[u8]], queued: bool) -> Result<(), StoreError> {
     let Some(first) = words.first() else {
         return Err(StoreError::Misuse("a command has at least one word"));
     };
     let is_endless = ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR"]
         .iter()
         .any(|word| first.eq_ignore_ascii_case(word.as_bytes()));
-    if is_endless {
+    // In a transaction it is only queued: so a program can ask for its right to it, and then DISCARD.
+    if is_endless && !queued {
         return Err(StoreError::Misuse(
             "a store asks and is answered; to hear messages, subscribe on a connection of your own",
         ));

@@ -15,8 +15,8 @@ use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::{Error, Message, WebSocket};
 use ws4redis::Config;
 
-use super::Failure;
 use super::arguments::Listen;
+use super::{Failure, note};
 use show::Shape;
 use target::Target;
 use typed::{GOODBYE, Speaker};
@@ -122,10 +122,6 @@ fn backoff(tries: u32) -> Duration {
         .saturating_mul(2_u32.saturating_pow(tries))
         .min(BACKOFF_MAX);
     most.mul_f64(fastrand::f64())
-}
-
-fn note(what: &str) {
-    eprintln!("ws4redis: {what}");
 }
 
 struct Listener {

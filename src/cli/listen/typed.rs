@@ -12,8 +12,8 @@ use tungstenite::protocol::frame::{CloseFrame, coding::CloseCode};
 use tungstenite::protocol::{Role, WebSocket};
 use tungstenite::{Message, Utf8Bytes};
 
-use super::note;
 use super::wire::Wire;
+use crate::cli::note;
 
 /// How long a gateway may take to answer our Close before we go without it.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
