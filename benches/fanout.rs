@@ -3,6 +3,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     missing_docs,
     reason = "a bench that cannot go on says where; its items are private"
 )]

@@ -71,6 +71,12 @@ pub fn named(prefix: &str, audience: Audience, name: &str, facility: &str) -> St
     format!("{prefix}{colon}{}:{name}:{facility}", audience.word())
 }
 
+/// The channel by which a gateway proves that its link is alive; `random` tells it from other gateways'.
+pub fn probe(prefix: &str, random: u64) -> String {
+    let colon = if prefix.is_empty() { "" } else { ":" };
+    format!("{prefix}{colon}ws4redis:probe:{random:016x}")
+}
+
 /// The channels of an identity in an audience: who has no such identity has no such channel.
 pub fn of(prefix: &str, audience: Audience, identity: &Identity, facility: &str) -> Vec<String> {
     match audience {

@@ -1,7 +1,8 @@
 //! ws4redis: a WebSocket gateway for Redis.
 //!
 //! The map, in reading order. The hallway is the vocabulary that all floors share; **wire** turns bytes into
-//! values and back; **hub** turns values into decisions; **net** turns decisions into system calls.
+//! values and back; **hub** turns values into decisions; **net** turns decisions into system calls. Beside them
+//! stands **publisher**, the library for programs that publish.
 
 pub mod channel;
 pub mod close;
@@ -15,10 +16,13 @@ pub mod tick;
 pub mod hub;
 pub mod metrics;
 pub mod net;
+pub mod publisher;
 pub mod wire;
 
+pub use channel::{Audience, Identity};
 pub use config::Config;
 pub use hub::access::subscriber::{
     Ask, Channels as SubscriberChannels, RedisSubscriber, Subscriber,
 };
 pub use net::Gateway;
+pub use publisher::{RedisMessage, RedisPublisher, RedisStore, SELF, StoreError};

@@ -123,82 +123,124 @@ pub struct Unfit {
     pub must: String,
 }
 
-/// One term of the worst case in memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One term of the worst case in memory: so many of something, of so many bytes each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
-    /// What takes it, with the figures that it is the product of.
-    pub what: String,
-    /// How much.
-    pub bytes: u64,
+    /// What takes it.
+    pub what: &'static str,
+    /// How many of it.
+    pub count: usize,
+    /// How large each may be.
+    pub each: usize,
+}
+
+impl Memory {
+    /// The term.
+    pub fn bytes(self) -> u64 {
+        (self.count as u64).saturating_mul(self.each as u64)
+    }
 }
 
 impl Limits {
+    /// The part of the budget for what waits for clients: five eighths.
+    pub fn queues_bytes_max(&self) -> usize {
+        self.budget_bytes_max - self.partial_bytes_max() - self.kept_bytes_max()
+    }
+
+    /// The part of the budget for persisted messages that are kept a second for those who join next: an eighth.
+    /// One that finds no room is asked for again.
+    pub fn kept_bytes_max(&self) -> usize {
+        self.budget_bytes_max / 8
+    }
+
+    /// The part of the budget for half-received messages: a quarter. The parts are apart so that clients that
+    /// never finish a message cannot make those pay that are only waiting for theirs.
+    pub fn partial_bytes_max(&self) -> usize {
+        self.budget_bytes_max / 4
+    }
+
     /// The limits, if they are in range and go together.
     pub fn checked(self) -> Result<Limits, Unfit> {
-        let at_least = |key, value: u64, least: u64| match value >= least {
-            true => Ok(()),
-            false => Err(unfit(key, format!("must be at least {least}, not {value}"))),
-        };
-        let within = |key, value: usize, bound, of: usize| match value <= of {
-            true => Ok(()),
-            false => Err(unfit(
-                key,
-                format!("must be at most {bound} ({of}), not {value}"),
-            )),
-        };
-        at_least("sessions_max", self.sessions_max as u64, 1)?;
-        // A place in the tables is a u32 (`PeerId`); Linux allows 2^30 descriptors in any case.
-        within("sessions_max", self.sessions_max, "2^30", 1 << 30)?;
-        at_least("pending_max", self.pending_max as u64, 1)?;
-        within(
-            "pending_max",
-            self.pending_max,
-            "sessions_max",
-            self.sessions_max,
-        )?;
-        at_least(
-            "channels_per_session_max",
-            self.channels_per_session_max as u64,
-            1,
-        )?;
-        // Less holds no browser's handshake, more invites a slow attack on memory.
-        at_least("head_bytes_max", self.head_bytes_max as u64, 1 << 10)?;
-        within("head_bytes_max", self.head_bytes_max, "1 MiB", 1 << 20)?;
-        at_least("message_bytes_max", self.message_bytes_max as u64, 1)?;
-        at_least(
-            "messages_per_second_max",
-            self.messages_per_second_max.into(),
-            1,
-        )?;
-        at_least("queue_bytes_max", self.queue_bytes_max as u64, 1)?;
-        within(
-            "queue_bytes_max",
-            self.queue_bytes_max,
-            "budget_bytes_max",
-            self.budget_bytes_max,
-        )?;
-        // Else the largest message would be refused for ever, at one of the places that it passes.
-        let largest = self.message_bytes_max;
-        within(
-            "message_bytes_max",
-            largest,
-            "budget_bytes_max",
-            self.budget_bytes_max,
-        )?;
-        within(
-            "message_bytes_max",
-            largest,
-            "redis_message_bytes_max",
-            self.redis_message_bytes_max,
-        )?;
-        within(
-            "message_bytes_max",
-            largest,
-            "publish_queue_bytes_max",
-            self.publish_queue_bytes_max,
-        )?;
-        at_least("publish_queue_max", self.publish_queue_max as u64, 1)?;
-        at_least("drain_per_second", self.drain_per_second.into(), 1)?;
+        self.check_least()?;
+        self.check_most()?;
+        self.check_times()?;
+        Ok(self)
+    }
+
+    fn check_least(&self) -> Result<(), Unfit> {
+        for (key, value, least) in [
+            ("sessions_max", self.sessions_max, 1),
+            ("pending_max", self.pending_max, 1),
+            ("channels_per_session_max", self.channels_per_session_max, 1),
+            // Less holds no browser's handshake.
+            ("head_bytes_max", self.head_bytes_max, 1 << 10),
+            ("message_bytes_max", self.message_bytes_max, 1),
+            (
+                "messages_per_second_max",
+                self.messages_per_second_max as usize,
+                1,
+            ),
+            ("queue_bytes_max", self.queue_bytes_max, 1),
+            ("publish_queue_max", self.publish_queue_max, 1),
+            ("drain_per_second", self.drain_per_second as usize, 1),
+        ] {
+            if value < least {
+                return Err(unfit(key, format!("must be at least {least}, not {value}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_most(&self) -> Result<(), Unfit> {
+        let message = self.message_bytes_max;
+        for (key, value, bound, most) in [
+            // A place in the tables is a u32 (`PeerId`); Linux allows 2^30 descriptors in any case.
+            ("sessions_max", self.sessions_max, "2^30", 1 << 30),
+            (
+                "pending_max",
+                self.pending_max,
+                "sessions_max",
+                self.sessions_max as u64,
+            ),
+            // More invites a slow attack on memory.
+            ("head_bytes_max", self.head_bytes_max, "1 MiB", 1 << 20),
+            // Queued frames are counted in a u32, and the smallest takes two bytes.
+            ("budget_bytes_max", self.budget_bytes_max, "8 GiB", 8 << 30),
+            (
+                "queue_bytes_max",
+                self.queue_bytes_max,
+                "budget_bytes_max",
+                self.budget_bytes_max as u64,
+            ),
+            // Else the largest message would be refused for ever, at one of the places that it passes.
+            (
+                "message_bytes_max",
+                message,
+                "budget_bytes_max",
+                self.budget_bytes_max as u64,
+            ),
+            (
+                "message_bytes_max",
+                message,
+                "redis_message_bytes_max",
+                self.redis_message_bytes_max as u64,
+            ),
+            (
+                "message_bytes_max",
+                message,
+                "publish_queue_bytes_max",
+                self.publish_queue_bytes_max as u64,
+            ),
+        ] {
+            if value as u64 > most {
+                let must = format!("must be at most {bound} ({most}), not {value}");
+                return Err(unfit(key, must));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_times(&self) -> Result<(), Unfit> {
         for (key, time) in [
             ("publish_queue_age_max", self.publish_queue_age_max),
             ("handshake_timeout", self.handshake_timeout),
@@ -212,64 +254,46 @@ impl Limits {
                 return Err(unfit(key, "must be between 1ms and 1d".to_owned()));
             }
         }
-        Ok(self)
+        Ok(())
     }
 
     /// What user memory may come to when all clients do their worst at once, as a sum. The kernel's
     /// buffers come on top.
     pub fn memory(&self, embedded: bool) -> Vec<Memory> {
-        let product = |what: &str, count: usize, each: usize| Memory {
-            what: format!("{what}: {count} x {each} B"),
-            bytes: (count as u64).saturating_mul(each as u64),
-        };
-        let one = |what: &str, bytes: usize| Memory {
-            what: what.to_owned(),
-            bytes: bytes as u64,
-        };
+        let term = |what, count, each| Memory { what, count, each };
+        // Every session on as many channels as it may be, and no two of them on the same one.
+        let channels = self
+            .sessions_max
+            .saturating_mul(self.channels_per_session_max);
         let mut terms = vec![
-            one("the process itself", PROCESS_BYTES),
-            product("sessions", self.sessions_max, SESSION_BYTES),
-            // Every session on as many channels as it may, and no two of them on the same one.
-            product(
-                "channels of sessions",
-                self.sessions_max
-                    .saturating_mul(self.channels_per_session_max),
-                CHANNEL_BYTES,
-            ),
+            term("the process itself", 1, PROCESS_BYTES),
+            term("sessions", self.sessions_max, SESSION_BYTES),
+            term("channels of sessions", channels, CHANNEL_BYTES),
             // A head is kept until it is whole.
-            product(
-                "heads of pending handshakes",
-                self.pending_max,
-                self.head_bytes_max,
-            ),
-            product(
+            term("heads of handshakes", self.pending_max, self.head_bytes_max),
+            term(
                 "heads of admin requests",
                 ADMIN_CONNECTIONS_MAX,
                 self.head_bytes_max,
             ),
             // What waits for clients and what is half-received from them draw on one budget.
-            one(
-                "the budget of queued and half-received messages",
-                self.budget_bytes_max,
-            ),
-            one(
-                "messages in the publish queue",
-                self.publish_queue_bytes_max,
-            ),
-            product("their channels", self.publish_queue_max, PUBLISH_BYTES),
-            // A read buffer that grew by doubling, and the frame that is made of its message.
-            product(
-                "the largest message from Redis",
-                3,
-                self.redis_message_bytes_max,
-            ),
+            term("the budget of messages", 1, self.budget_bytes_max),
+            // In the queue, and in the commands that are made of them.
+            term("publish queue", 2, self.publish_queue_bytes_max),
+            // In a read buffer that grew by doubling, and in the frame that is made of it.
+            term("largest message of Redis", 3, self.redis_message_bytes_max),
         ];
         if embedded {
-            // Its clients are programs on this machine, as trusted as we are, and not counted.
-            terms.push(one(
-                "the embedded Redis' keys and values",
-                EMBEDDED_MEMORY_BYTES_MAX,
-            ));
+            terms.extend([
+                term("embedded Redis: data", 1, EMBEDDED_MEMORY_BYTES_MAX),
+                term(
+                    "embedded Redis: subscriptions",
+                    1,
+                    EMBEDDED_SUBSCRIPTION_BYTES_MAX,
+                ),
+                // What its clients have sent, and what waits for them.
+                term("embedded Redis: buffers", 2, EMBEDDED_BUFFERS_BYTES_MAX),
+            ]);
         }
         terms
     }
@@ -278,7 +302,7 @@ impl Limits {
     pub fn memory_bytes_max(&self, embedded: bool) -> u64 {
         self.memory(embedded)
             .iter()
-            .fold(0, |sum, term| sum.saturating_add(term.bytes))
+            .fold(0, |sum, term| sum.saturating_add(term.bytes()))
     }
 }
 
@@ -361,7 +385,6 @@ mod tests {
         assert!(raised(|limits| limits.budget_bytes_max += 1) > sum);
         assert!(raised(|limits| limits.redis_message_bytes_max += 1) > sum);
         assert!(raised(|limits| limits.publish_queue_bytes_max += 1) > sum);
-        assert!(raised(|limits| limits.publish_queue_max += 1) > sum);
         assert!(Limits::default().memory_bytes_max(true) > sum);
         assert_eq!(raised(|limits| limits.sessions_max = usize::MAX), u64::MAX);
     }

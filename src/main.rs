@@ -1,19 +1,12 @@
-//! x
-fn main() {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter("debug")
-        .init();
-    let mut config = ws4redis::Config::default();
-    config.redis.address = ws4redis::config::RedisAddress::Tcp {
-        host: "127.0.0.1".into(),
-        port: 6379,
-    };
-    if std::env::args().nth(1).as_deref() == Some("e") {
-        config.embedded = Some("127.0.0.1:6380".parse().unwrap());
-        config.playground = true;
+//! The process: arguments → configuration → what it may cost → run → exit code.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run(std::env::args_os()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.exit(),
     }
-    let mut g = ws4redis::Gateway::bind(config, Box::new(ws4redis::RedisSubscriber)).unwrap();
-    g.watch_signals().unwrap();
-    g.run().unwrap();
 }

@@ -2,7 +2,9 @@
 
 use std::fs;
 
+use ws4redis::Config;
 use ws4redis::close::Close;
+use ws4redis::config::keys::{Group, KEYS, Key, Shown};
 use ws4redis::refusal::Refusal;
 
 #[test]
@@ -29,6 +31,53 @@ fn the_protocol_document_lists_every_ending_with_its_code() {
         })
         .collect();
     assert_eq!(first_cells("Endings"), rows);
+}
+
+#[test]
+fn the_configuration_document_has_every_setting_with_its_names_and_default() {
+    let text = fs::read_to_string("docs/configuration.md").unwrap();
+    for group in Group::ALL {
+        let heading = format!("\n## {}\n", group.heading());
+        let (_, section) = text.split_once(&heading).unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        let rows = section.lines().filter(|line| line.starts_with("| `"));
+        let settings = KEYS.iter().filter(|key| key.group == group).map(row);
+        assert_eq!(
+            rows.collect::<Vec<_>>().join("\n"),
+            settings.collect::<Vec<_>>().join("\n"),
+            "{}",
+            group.heading()
+        );
+    }
+}
+
+/// What the document says of a setting.
+fn row(key: &Key) -> String {
+    let default = match key.shown(&Config::default()) {
+        Shown::Bare(value) | Shown::Text(value) if !value.is_empty() => format!("`{value}`"),
+        Shown::List(values) if !values.is_empty() => format!("`{}`", values.join(",")),
+        _ => "none".to_owned(),
+    };
+    let (name, flag, variable) = (key.name, key.flag(), key.variable());
+    format!(
+        "| `{name}` | `--{flag}` | `{variable}` | {default} | {} |",
+        key.meaning
+    )
+}
+
+#[test]
+fn the_file_in_the_configuration_document_is_one() {
+    use ws4redis::config::load::{Sources, load};
+    let text = fs::read_to_string("docs/configuration.md").unwrap();
+    let (_, rest) = text.split_once("\n```toml\n").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ws4redis.toml");
+    fs::write(&file, rest.split("\n```").next().unwrap()).unwrap();
+    let sources = Sources {
+        file: Some(file),
+        ..Sources::default()
+    };
+    load(sources).unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// The first two cells of each row of the table under a heading of `docs/protocol.md`.

@@ -28,9 +28,11 @@ mod embedded;
 mod hub; // claims, by subject
 
 // Real processes.
+mod cli; // the commands that people type
 mod nginx; // behind a real one, by the README
 mod original; // the package that we succeed, as publisher
 mod outages; // Redis goes and comes back
 mod playground; // the page in a real browser
+mod publisher; // the library for Rust programs
 mod relay; // the main job
 mod serving; // listeners, refusals, draining

@@ -212,3 +212,38 @@ fn redis_py_publishes_atomically_and_the_client_gets_it_live_and_on_connect() {
     client.expect("two");
     gateway.client("f?subscribe-broadcast").expect("two");
 }
+
+#[test]
+fn redis_cli_and_redis_py_work_against_the_embedded_redis_as_against_any() {
+    let gateway = Gateway::start_embedded(&[]);
+    let mut client = gateway.client("f?subscribe-broadcast");
+    let port = gateway.embedded().to_string();
+    let port = port.rsplit(':').next().unwrap().to_owned();
+    let redis_cli = |words: &[&str]| {
+        let output = std::process::Command::new("redis-cli")
+            .args(["-p", &port])
+            .args(words)
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(redis_cli(&["PING"]), "PONG");
+    assert_eq!(redis_cli(&["PUBLISH", "broadcast:f", "by redis-cli"]), "1");
+    client.expect("by redis-cli");
+    // redis-py's pipelines are MULTI/EXEC.
+    let arguments = [
+        "--port",
+        &port,
+        "--channel",
+        "broadcast:f",
+        "--expire",
+        "60",
+        "by redis-py",
+    ];
+    assert_eq!(python::run("publish_redis_py.py", &arguments), ["1"]);
+    client.expect("by redis-py");
+    assert_eq!(redis_cli(&["GET", "broadcast:f"]), "by redis-py");
+    assert_eq!(redis_cli(&["-3", "TTL", "broadcast:f"]), "60");
+    assert!(redis_cli(&["INFO", "server"]).contains("ws4redis"));
+}

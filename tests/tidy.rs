@@ -114,7 +114,7 @@ const HOUSE: &[Room] = &[
     Room {
         path: "publisher",
         rooms: &["wire::resp", "channel", "config", "limits"],
-        crates: &["bytes", "thiserror"],
+        crates: &["socket2", "thiserror"],
     },
 ];
 

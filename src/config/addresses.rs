@@ -40,7 +40,7 @@ pub(super) fn listen(word: &str, mode_default: u32) -> Result<Listen, Invalid> {
     })
 }
 
-/// As [`listen`] reads it.
+/// As `listen` reads it.
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

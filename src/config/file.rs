@@ -121,7 +121,10 @@ fn word(value: &DeValue<'_>) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Vec<(&'static str, Vec<String>, usize)>, String> {
+    /// Name, words, line.
+    type Read = (&'static str, Vec<String>, usize);
+
+    fn parse(text: &str) -> Result<Vec<Read>, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         let path = file.path().to_owned();

@@ -288,7 +288,7 @@ pub static KEYS: [Key; 34] = [
     key("redis", Group::Redis, Place::Redis(|c| &mut c.redis),
         "The Redis to speak to: redis://[user[:password]@]host[:port][/db] or unix:///path?db=N"),
     key("embedded", Group::Redis, Place::Embedded(|c| &mut c.embedded),
-        "Be a very small Redis, here, instead of speaking to one: on, off or ADDRESS:PORT"),
+        "The very small Redis inside `serve`, instead of a real one: on, off or ADDRESS:PORT"),
     key("prefix", Group::Redis, Place::Text(|c| &mut c.prefix),
         "Put before every channel and key, with a colon"),
     key("expire", Group::Redis, Place::Seconds(|c| &mut c.expire),

@@ -13,7 +13,7 @@ pub mod keys;
 pub mod load;
 mod suggest;
 mod url;
-pub mod values;
+mod values;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -23,6 +23,7 @@ use ipnet::IpNet;
 use crate::limits::Limits;
 
 pub use url::UrlError;
+pub use values::Invalid;
 
 /// Everything that the gateway is told.
 #[derive(Debug, Clone, PartialEq)]

@@ -33,14 +33,14 @@ pub(super) fn size(word: &str) -> Result<usize, Invalid> {
 }
 
 /// A time: `10s`, `250ms`, `5m`, `1h`, `7d`, or a plain number of seconds.
-pub fn duration(word: &str) -> Result<Duration, Invalid> {
+pub(super) fn duration(word: &str) -> Result<Duration, Invalid> {
     scaled(word, &TIMES_MS, "s")
         .map(Duration::from_millis)
         .ok_or_else(|| Invalid::expected("a time such as 10s, 250ms or 5m", word))
 }
 
 /// A time in whole seconds, which is all that SETEX knows.
-pub fn seconds(word: &str) -> Result<u32, Invalid> {
+pub(super) fn seconds(word: &str) -> Result<u32, Invalid> {
     duration(word)
         .ok()
         .filter(|time| time.subsec_nanos() == 0)
@@ -76,12 +76,12 @@ pub(super) fn log_format(word: &str) -> Result<LogFormat, Invalid> {
 }
 
 /// As a size is read, in the largest unit that leaves nothing over: `64KiB`.
-pub fn show_size(bytes: u64) -> String {
+pub(super) fn show_size(bytes: u64) -> String {
     show_scaled(bytes, &SIZES)
 }
 
 /// As a time is read, in the largest unit that leaves nothing over: `5m`.
-pub fn show_duration(time: Duration) -> String {
+pub(super) fn show_duration(time: Duration) -> String {
     show_scaled(
         u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
         &TIMES_MS,

@@ -189,12 +189,19 @@ impl Hub {
         let Some(session) = self.peers.session_mut(id) else {
             return;
         };
-        let State::Admitting(admitting) = &mut session.state else {
+        let State::Admitting(admitting) = &session.state else {
             return;
         };
         if admitting.awaited > 0 {
             return;
         }
+        let values = admitting.asks.iter().filter_map(|ask| ask.value.as_ref());
+        let bytes = values.map(|value| value.frame.len()).sum();
+        // While it is not open yet: what is closed for this is not this session.
+        self.relieve(now, bytes);
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
         let state = std::mem::replace(&mut session.state, State::Reading { head: Vec::new() });
         let State::Admitting(admitting) = state else {
             return;

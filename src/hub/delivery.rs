@@ -166,7 +166,12 @@ impl Hub {
         });
         if let Some(channel) = self.channels.get_mut(id) {
             let refused = channel.subscription == Subscription::Refused;
-            let answered = channel.snapshot.answered(now, value.as_ref());
+            let bytes = channel.name.len() + value.as_ref().map_or(0, |value| value.frame.len());
+            let keep = self
+                .redis
+                .kept
+                .note(now, id, bytes, self.config.limits.kept_bytes_max());
+            let answered = channel.snapshot.answered(now, value.as_ref(), keep);
             if let Some(value) = &value {
                 match answered.differs_for {
                     Differs::Everybody => {
@@ -198,8 +203,13 @@ impl Hub {
         self.redis.catch_up(now, &mut self.channels);
     }
 
-    /// Second looks that are due.
+    /// Second looks that are due, and values that were kept long enough.
     pub(super) fn look_again(&mut self, now: Tick) {
+        while let Some(id) = self.redis.kept.pop(now) {
+            if let Some(channel) = self.channels.get_mut(id) {
+                channel.snapshot.forget(now);
+            }
+        }
         while let Some((id, look)) = self.redis.later.pop(now) {
             let Some(channel) = self.channels.get_mut(id) else {
                 continue;
@@ -213,13 +223,13 @@ impl Hub {
 
     /// Makes room in the byte budget for a frame, at the cost of those whose queues are longest: they are
     /// the reason why it is used up, because a queue that is read empties every turn.
-    fn relieve(&mut self, now: Tick, bytes: usize) {
-        let budget = self.config.limits.budget_bytes_max;
-        if self.held_bytes() + bytes <= budget {
+    pub(super) fn relieve(&mut self, now: Tick, bytes: usize) {
+        let budget = self.config.limits.queues_bytes_max();
+        if self.frames.bytes() + bytes <= budget {
             return;
         }
         let mut closed = 0;
-        while self.held_bytes() + bytes > budget / 4 * 3 {
+        while self.frames.bytes() + bytes > budget / 4 * 3 {
             let queue = |session: &super::session::Session| match session.state {
                 State::Open(_) => session.outbox.bytes(),
                 _ => 0,

@@ -385,9 +385,4 @@ impl Hub {
             self.dirty.push_back(id);
         }
     }
-
-    /// Bytes that count against the process's budget.
-    fn held_bytes(&self) -> usize {
-        self.frames.bytes() + self.counts.partial_bytes as usize
-    }
 }

@@ -283,3 +283,49 @@ impl Admitting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_record_stays_small() {
+        assert!(
+            size_of::<Session>() <= 152,
+            "{} bytes",
+            size_of::<Session>()
+        );
+    }
+
+    #[test]
+    fn a_heard_client_is_pinged_later_and_keeps_its_phase() {
+        let limits = Limits::default();
+        let at = |seconds| Tick::ZERO + Duration::from_secs(seconds);
+        let mut open = Open::new(at(0), &limits, false, 0.5);
+        assert_eq!(open.deadline(), at(15));
+        assert_eq!(
+            open.due(at(15), &limits),
+            Due::Send {
+                ping: true,
+                heartbeat: false
+            }
+        );
+        assert_eq!(open.deadline(), at(25), "the pong's deadline");
+        open.heard(at(16), &limits);
+        assert_eq!(
+            open.deadline(),
+            at(45),
+            "the pong does not move the next ping"
+        );
+        open.heard(at(44), &limits);
+        assert_eq!(open.deadline(), at(74));
+        assert_eq!(
+            open.due(at(74), &limits),
+            Due::Send {
+                ping: true,
+                heartbeat: false
+            }
+        );
+        assert_eq!(open.due(at(84), &limits), Due::Idle);
+    }
+}

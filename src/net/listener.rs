@@ -36,6 +36,7 @@ enum Kind {
     Unix {
         listener: UnixListener,
         path: PathBuf,
+        mode: u32,
     },
 }
 
@@ -46,6 +47,7 @@ impl Listener {
             Listen::Unix { path, mode } => Kind::Unix {
                 listener: bind_unix(path, *mode)?,
                 path: path.clone(),
+                mode: *mode,
             },
         };
         Ok(Listener {
@@ -66,9 +68,9 @@ impl Listener {
     pub(crate) fn address(&self) -> io::Result<Listen> {
         match &self.kind {
             Kind::Tcp(listener) => listener.local_addr().map(Listen::Tcp),
-            Kind::Unix { path, .. } => Ok(Listen::Unix {
+            Kind::Unix { path, mode, .. } => Ok(Listen::Unix {
                 path: path.clone(),
-                mode: 0,
+                mode: *mode,
             }),
         }
     }

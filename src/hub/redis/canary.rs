@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::channel;
 use crate::tick::Tick;
 
 /// Between a nonce that came back and the next.
@@ -48,10 +49,8 @@ pub(crate) enum Verdict {
 impl Canary {
     /// `random` tells this gateway's probe from those of others on the same Redis.
     pub(crate) fn new(prefix: &str, random: u64) -> Canary {
-        let colon = if prefix.is_empty() { "" } else { ":" };
-        let channel = Bytes::from(format!("{prefix}{colon}ws4redis:probe:{random:016x}"));
         Canary {
-            channel,
+            channel: Bytes::from(channel::probe(prefix, random)),
             serial: 0,
             state: State::Off,
         }

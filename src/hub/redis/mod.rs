@@ -18,7 +18,7 @@ use self::answers::{GivenUp, Heard};
 use self::canary::{Canary, Verdict};
 use self::link::{Expected, Link, Up};
 use self::publishes::{Publish, Publishes};
-use self::snapshots::Later;
+use self::snapshots::{Kept, Later};
 use self::subscriptions::Subscription;
 use super::channels::{ChannelId, Channels};
 
@@ -37,6 +37,7 @@ pub(crate) struct Redis {
     pub(crate) link: Link,
     pub(crate) publishes: Publishes,
     pub(crate) later: Later,
+    pub(crate) kept: Kept,
     credentials: Credentials,
     expire: String,
     limits: Limits,
@@ -55,6 +56,7 @@ impl Redis {
             link: Link::new(),
             publishes: Publishes::default(),
             later: Later::default(),
+            kept: Kept::default(),
             credentials: config.redis.clone(),
             expire: config.expire.to_string(),
             limits: config.limits.clone(),
@@ -83,6 +85,7 @@ impl Redis {
             self.link.deadline(),
             self.canary.deadline(),
             self.later.deadline(),
+            self.kept.deadline(),
             publishes,
         ]
         .into_iter()

@@ -177,11 +177,11 @@ impl Snapshot {
         std::mem::take(&mut self.waiting)
     }
 
-    /// A GET was answered.
-    pub(crate) fn answered(&mut self, now: Tick, value: Option<&Value>) -> Answered {
+    /// A GET was answered. `keep`: there is room to keep the value for those who join next.
+    pub(crate) fn answered(&mut self, now: Tick, value: Option<&Value>, keep: bool) -> Answered {
         self.asked = false;
         let settled = now >= self.hot_until;
-        self.cached = Some(Cached {
+        self.cached = keep.then(|| Cached {
             value: value.cloned(),
             read_at: now,
             settled,
@@ -196,6 +196,14 @@ impl Snapshot {
             differs_for,
             settled,
         }
+    }
+
+    /// Time is up for the value that was kept, unless it is a newer one.
+    pub(crate) fn forget(&mut self, now: Tick) {
+        self.cached = self
+            .cached
+            .take()
+            .filter(|cached| now.since(cached.read_at) < CACHED);
     }
 
     /// For whom is this value news? Remembers that they get it.
@@ -220,6 +228,42 @@ impl Snapshot {
 
     fn ask(&mut self) -> bool {
         !std::mem::replace(&mut self.asked, true)
+    }
+}
+
+/// The values that are kept, so that they are forgotten in time and have a bound together.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    queue: VecDeque<(Tick, ChannelId, usize)>,
+    bytes: usize,
+}
+
+impl Kept {
+    /// Notes that a value of so many bytes is kept from now on; `false` if there is no room for it.
+    pub(crate) fn note(
+        &mut self,
+        now: Tick,
+        channel: ChannelId,
+        bytes: usize,
+        bytes_max: usize,
+    ) -> bool {
+        if self.bytes + bytes > bytes_max {
+            return false;
+        }
+        self.bytes += bytes;
+        self.queue.push_back((now + CACHED, channel, bytes));
+        true
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Tick> {
+        self.queue.front().map(|(due, ..)| *due)
+    }
+
+    /// The next channel whose value is to be forgotten.
+    pub(crate) fn pop(&mut self, now: Tick) -> Option<ChannelId> {
+        let (_, channel, bytes) = self.queue.pop_front_if(|(due, ..)| *due <= now)?;
+        self.bytes -= bytes;
+        Some(channel)
     }
 }
 

@@ -1,0 +1,70 @@
+//! `ws4redis serve`.
+
+use std::net::SocketAddr;
+
+use tracing::{info, warn};
+use ws4redis::config::Listen;
+use ws4redis::net::{Bound, ServeError};
+use ws4redis::{Config, Gateway, RedisSubscriber};
+
+use super::print::mebibytes;
+use super::{Failure, logging};
+
+/// Rarely what one wants, and as in the original the default: so it is said, here and by `check`.
+pub(super) const OPEN_TO_ALL: &str = "every client may subscribe and publish to every facility: put the gateway behind \
+     something that asks who it is, and send nothing through it that not everybody may see";
+
+/// Runs the gateway until it is told to end.
+pub(super) fn run(config: Config) -> Result<(), Failure> {
+    logging::start(&config.log)?;
+    let memory = config.limits.memory_bytes_max(config.embedded.is_some());
+    let serves_page = config.playground;
+    let redis = config.redis.to_string();
+    let mut gateway = Gateway::bind(config, Box::new(RedisSubscriber))?;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        memory_bytes_max = memory,
+        "ws4redis takes at most {} of memory for its clients; `ws4redis check --print` has the sum",
+        mebibytes(memory),
+    );
+    warn!("{OPEN_TO_ALL}");
+    match gateway.bound().embedded {
+        Some(address) => tell_embedded(address),
+        None => info!(%redis, "connecting to Redis"),
+    }
+    tell_next(gateway.bound(), serves_page);
+    gateway.watch_signals()?;
+    Ok(gateway.run()?)
+}
+
+fn tell_embedded(address: SocketAddr) {
+    info!(
+        %address,
+        "this is EMBEDDED mode: a very small Redis inside this process, gone when it ends; \
+         try `redis-cli -p {} publish broadcast:news hello`; \
+         for a real Redis leave --embedded out and say --redis redis://host:6379/0",
+        address.port(),
+    );
+}
+
+/// What somebody who started it to look at it would do now.
+fn tell_next(bound: &Bound, serves_page: bool) {
+    let tcp = bound.clients.iter().find_map(|listen| match listen {
+        Listen::Tcp(address) => Some(address),
+        Listen::Unix { .. } => None,
+    });
+    if let (Some(address), true) = (tcp, serves_page) {
+        info!("open http://{address}/ in a browser to try it");
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Failure {
+        Failure::Failed(match error {
+            ServeError::Bind { .. } => {
+                format!("{error}: end what holds it, or choose another address")
+            }
+            ServeError::System(_) => error.to_string(),
+        })
+    }
+}
