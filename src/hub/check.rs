@@ -22,6 +22,10 @@ impl Hub {
             open as u64, self.counts.sessions,
             "open sessions are counted"
         );
+        let admitting = sessions()
+            .filter(|session| matches!(session.state, State::Admitting(_)))
+            .count();
+        assert_eq!(open + admitting, self.admitted, "the admitted are counted");
         let clients = || sessions().filter(|session| session.door == Door::Client);
         let pending = clients().filter(|session| session.is_pending()).count();
         assert_eq!(
@@ -59,7 +63,7 @@ impl Hub {
             );
         }
         assert!(
-            self.addresses.total() <= open + pending,
+            self.addresses.total() <= open + admitting,
             "addresses hold no dead sessions"
         );
     }

@@ -40,6 +40,10 @@ fn ended_for(ending: Close) -> (World, Who) {
             client.say("x");
             world.redis.mood.readonly = Some("OOM command not allowed".to_owned());
         }
+        Close::SubscribeRefused => {
+            world.redis.mood.denied.insert("broadcast:f".to_owned());
+            world.cut();
+        }
         Close::Drain => world.hub.drain(world.now),
     }
     world.run();

@@ -1,5 +1,6 @@
 //! Subscriptions, persisted messages and the second look.
 
+use ws4redis::close::Close;
 use ws4redis::report::Report;
 
 use crate::world::client::Request;
@@ -137,17 +138,8 @@ fn whether_a_second_look_is_due_is_judged_by_when_redis_was_asked() {
     world.redis.publish_then_persist(CHANNEL, "1", ms(240));
     world.advance(ms(200));
     let bob = world.connect(TARGET);
-    world.run();
-    // The answer, read before the SETEX, is long on its way.
-    assert!(world.clients[bob].is_open());
-    let mut world = World::new(|_| {});
-    world.join(TARGET);
-    world.advance(ms(5_000));
-    world.redis.publish_then_persist(CHANNEL, "1", ms(240));
-    world.advance(ms(200));
-    let bob = world.connect(TARGET);
     world.turn();
-    world.redis.work();
+    // It was asked before the SETEX, and its answer comes when the channel is no longer hot.
     world.redis.mood.stalls = true;
     world.advance(ms(100));
     world.redis.mood.stalls = false;
@@ -277,6 +269,30 @@ fn a_channel_that_is_left_and_joined_in_one_turn_is_asked_for_anew() {
     world.redis.publish(CHANNEL, "3");
     world.run();
     assert_eq!(world.messages(bob), ["2", "3"]);
+}
+
+#[test]
+fn one_channel_that_redis_denies_after_an_outage_costs_the_others_nothing() {
+    let mut world = World::new(|_| {});
+    let ann = world.join(TARGET);
+    let others: Vec<_> = (0..20)
+        .map(|n| world.join(&format!("/ws/{n}?subscribe-broadcast")))
+        .collect();
+    world.redis.mood.denied.insert(CHANNEL.to_owned());
+    world.cut();
+    world.redis.publish_persistent("broadcast:7", "missed");
+    world.advance(ms(1_000));
+    assert_eq!(world.ending(ann), Some(Close::SubscribeRefused));
+    for who in &others {
+        assert!(world.clients[*who].is_open());
+    }
+    assert_eq!(world.messages(others[7]), ["missed"]);
+    world.redis.publish("broadcast:3", "live");
+    world.run();
+    assert_eq!(world.messages(others[3]), ["live"]);
+    let bob = world.connect(TARGET);
+    world.run();
+    assert_eq!(world.clients[bob].status(), Some(503));
 }
 
 #[test]
