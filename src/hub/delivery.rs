@@ -32,7 +32,7 @@ impl Hub {
     fn hear(&mut self, now: Tick) -> Result<bool, GivenUp> {
         match self.redis.hear(now)? {
             None => return Ok(false),
-            Some(Heard::Nothing) => {}
+            Some(Heard::Nothing | Heard::Version(_)) => {}
             Some(Heard::Message { channel, payload }) => {
                 self.counts.messages_in += 1;
                 self.counts.messages_in_bytes += payload.len() as u64;
@@ -54,7 +54,7 @@ impl Hub {
             Some(Heard::SubscribeRefused { channels, error }) => {
                 self.subscribe_refused(now, &channels, error);
             }
-            Some(Heard::Greeted { version }) => self.link_greeted(now, version),
+            Some(Heard::Greeted) => self.link_greeted(now),
             Some(Heard::Canary(delay)) => self.counts.canary_delay = Some(delay),
             Some(Heard::Published) => self.counts.published += 1,
             Some(Heard::PublishRefused { publish, error }) => {

@@ -28,7 +28,8 @@ impl Hub {
         let lasted = now.since(session.since);
         let from = session.from;
         session.state = State::Ending { half_closed: false };
-        self.frames.clear(&mut session.outbox);
+        // A Close frame is no answer to a handshake: the 101 goes before it even if that is still to be sent.
+        self.frames.clear(&mut session.outbox, !session.begun);
         self.admitted -= 1;
         self.counts.sessions -= 1;
         self.counts.closes[close.index()] += 1;
@@ -126,7 +127,7 @@ impl Hub {
         };
         let (from, door) = (session.from, session.door);
         let was = std::mem::replace(&mut session.state, State::Ending { half_closed: false });
-        self.frames.clear(&mut session.outbox);
+        self.frames.clear(&mut session.outbox, false);
         if door == Door::Client {
             self.counts.pending -= 1;
         }

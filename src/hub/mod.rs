@@ -226,6 +226,7 @@ impl Hub {
                 self.end_finished_backend(id);
             }
             Some(Peer::Session(session)) => {
+                session.begun |= n > 0;
                 self.frames.advance(&mut session.outbox, n);
                 self.counts.sent_bytes += n as u64;
                 if session.outbox.is_empty() {

@@ -22,10 +22,12 @@ pub(super) struct Outage {
 
 impl Hub {
     /// The greeting is over: everything is asked for anew.
-    pub(super) fn link_greeted(&mut self, now: Tick, version: String) {
-        if let Link::Up(up) = &mut self.redis.link {
-            up.greeted();
-        }
+    pub(super) fn link_greeted(&mut self, now: Tick) {
+        let Link::Up(up) = &mut self.redis.link else {
+            return;
+        };
+        up.greeted(now);
+        let version = std::mem::take(&mut up.version);
         let channels = self.channels.len();
         self.redis.start(now, &mut self.channels);
         self.outage = None;

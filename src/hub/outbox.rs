@@ -189,9 +189,9 @@ impl Frames {
     }
 
     /// Forgets everything that waits but the rest of a frame that is partly sent: the one place where a
-    /// Close may follow without landing inside another frame.
-    pub(crate) fn clear(&mut self, outbox: &mut Outbox) {
-        let partly = outbox.sent > 0;
+    /// Close may follow without landing inside another frame. `but_first`: the first frame stays in any case.
+    pub(crate) fn clear(&mut self, outbox: &mut Outbox, but_first: bool) {
+        let partly = outbox.sent > 0 || but_first;
         let mut kept = None;
         while let Some((frame, _)) = self.part(outbox.head) {
             if partly && kept.is_none() {
@@ -381,13 +381,17 @@ mod tests {
         let (mut frames, mut outbox) = (Frames::default(), Outbox::default());
         queue(&mut frames, &mut outbox, &["first", "second", "third"]);
         frames.advance(&mut outbox, 7);
-        frames.clear(&mut outbox);
+        frames.clear(&mut outbox, false);
         queue(&mut frames, &mut outbox, &["close"]);
         assert_eq!(drained(&mut frames, &mut outbox, 3), "condclose");
 
         queue(&mut frames, &mut outbox, &["first"]);
-        frames.clear(&mut outbox);
+        frames.clear(&mut outbox, false);
         assert!(outbox.is_empty());
+
+        queue(&mut frames, &mut outbox, &["first", "second"]);
+        frames.clear(&mut outbox, true);
+        assert_eq!(drained(&mut frames, &mut outbox, 3), "first");
         frames.check([&outbox].into_iter());
     }
 

@@ -40,6 +40,8 @@ pub(crate) struct Session {
     pub(crate) door: Door,
     /// It is on the list of those with something to write.
     pub(crate) dirty: bool,
+    /// Something was sent to it.
+    pub(crate) begun: bool,
 }
 
 /// What a session is doing.
@@ -145,6 +147,7 @@ impl Session {
             from,
             door,
             dirty: false,
+            begun: false,
         }
     }
 
@@ -216,9 +219,11 @@ impl Open {
     /// The client lives: it sent something.
     pub(crate) fn heard(&mut self, now: Tick, limits: &Limits) {
         self.pong_by = Tick::NEVER;
-        // The phase is kept unless it would ping a client sooner than it is worth: a heard client needs none.
-        if self.next_ping < now + limits.ping_interval / 2 {
-            self.next_ping = now + limits.ping_interval;
+        // A client that was just heard needs no ping. The step is not counted from now: all who say hello when they
+        // come, as after a restart, would be pinged in one moment for ever after.
+        let half = limits.ping_interval / 2;
+        if self.next_ping < now + half {
+            self.next_ping = (self.next_ping + half).max(now + half);
         }
     }
 
@@ -325,14 +330,14 @@ mod tests {
             "the pong does not move the next ping"
         );
         open.heard(at(44), &limits);
-        assert_eq!(open.deadline(), at(74));
+        assert_eq!(open.deadline(), at(60));
         assert_eq!(
-            open.due(at(74), &limits),
+            open.due(at(60), &limits),
             Due::Send {
                 ping: true,
                 heartbeat: false
             }
         );
-        assert_eq!(open.due(at(84), &limits), Due::Idle);
+        assert_eq!(open.due(at(70), &limits), Due::Idle);
     }
 }

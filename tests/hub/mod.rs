@@ -1,5 +1,8 @@
 //! What the hub promises, in a world without sockets.
 
 mod admission; // from accept to the 101, or to a refusal
+mod beats; // heartbeats and pings
+mod delivery; // live messages
 mod endings; // the ways in which a session ends
 mod joining; // subscriptions, persisted messages and the second look
+mod publishing; // what clients say

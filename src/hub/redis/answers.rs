@@ -15,8 +15,10 @@ use crate::wire::resp::Reply;
 pub(crate) enum Heard<'a> {
     /// Nothing that concerns the hub.
     Nothing,
+    /// Redis' version.
+    Version(String),
     /// The greeting is over.
-    Greeted { version: String },
+    Greeted,
     /// A live message.
     Message {
         channel: &'a [u8],
@@ -56,13 +58,12 @@ pub(crate) fn understand(
     expected: &mut VecDeque<Expected>,
 ) -> Result<Heard<'static>, GivenUp> {
     match (answered, reply) {
-        (Expected::Hello, Reply::Map(map)) => Ok(Heard::Greeted {
-            version: version(&map),
-        }),
+        (Expected::Hello, Reply::Map(map)) => Ok(Heard::Version(version(&map))),
         (Expected::Hello, Reply::Error(error)) => Err(GivenUp(greeting_advice(&error))),
         (Expected::Select, Reply::Error(error)) => Err(GivenUp(format!(
             "SELECT: {error}; name another database in the URL"
         ))),
+        (Expected::Named, _) => Ok(Heard::Greeted),
         (Expected::Queued, Reply::Error(error)) => {
             publishes.queue_refused(error);
             Ok(Heard::Nothing)

@@ -37,12 +37,23 @@ pub(crate) struct Up {
     pub(crate) reader: ReplyReader,
     /// Answers that Redis owes us, oldest first.
     pub(crate) expected: VecDeque<Expected>,
-    /// When the greeting must be over; `None` when it is.
-    pub(crate) greeting_until: Option<Tick>,
+    pub(crate) greeting: Greeting,
+    /// Redis' version, as it says.
+    pub(crate) version: String,
     out: Vec<u8>,
     sent: usize,
     dirty: bool,
     tries: u32,
+}
+
+/// The first exchange on a link: HELLO, SELECT, CLIENT SETNAME. Nothing else is said before all are answered, or it
+/// might be said to the wrong database.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Greeting {
+    /// It must be over by then.
+    Until(Tick),
+    /// It was over then.
+    Over(Tick),
 }
 
 /// What the next answer answers.
@@ -52,6 +63,8 @@ pub(crate) enum Expected {
     Hello,
     /// SELECT.
     Select,
+    /// CLIENT SETNAME, the last of the greeting.
+    Named,
     /// An answer that does not matter.
     Ignored,
     /// A confirmation of SUBSCRIBE; the command has `more` further channels.
@@ -92,20 +105,23 @@ impl Link {
     /// Connected and greeted.
     pub(crate) fn greeted(&mut self) -> Option<&mut Up> {
         match self {
-            Link::Up(up) if up.greeting_until.is_none() => Some(up),
+            Link::Up(up) if up.is_greeted() => Some(up),
             _ => None,
         }
     }
 
     pub(crate) fn is_greeted(&self) -> bool {
-        matches!(self, Link::Up(up) if up.greeting_until.is_none())
+        matches!(self, Link::Up(up) if up.is_greeted())
     }
 
     pub(crate) fn deadline(&self) -> Option<Tick> {
         match self {
             Link::Down { retry_at, .. } => Some(*retry_at),
             Link::Connecting { until, .. } => Some(*until),
-            Link::Up(up) => up.greeting_until,
+            Link::Up(up) => match up.greeting {
+                Greeting::Until(until) => Some(until),
+                Greeting::Over(_) => None,
+            },
         }
     }
 
@@ -132,7 +148,8 @@ impl Link {
             id,
             reader: ReplyReader::new(limits),
             expected: VecDeque::new(),
-            greeting_until: Some(now + GREETING_TIMEOUT),
+            greeting: Greeting::Until(now + GREETING_TIMEOUT),
+            version: String::new(),
             out: Vec::new(),
             sent: 0,
             dirty: false,
@@ -146,7 +163,11 @@ impl Link {
 
     /// It is lost. Waits between half of the backoff and all of it; `jitter` is in 0..1. Returns the wait.
     pub(crate) fn lost(&mut self, now: Tick, jitter: f64) -> Duration {
-        let tries = self.tries();
+        // One that greets and then fails, as a replica does to which we want to write, is no reason to hurry.
+        let tries = match self {
+            Link::Up(up) if up.has_stood(now) => 0,
+            _ => self.tries(),
+        };
         let backoff = BACKOFF_MIN
             .saturating_mul(1 << tries.min(10))
             .min(BACKOFF_MAX);
@@ -167,10 +188,18 @@ impl Link {
 }
 
 impl Up {
-    /// The greeting is over: the next loss begins with the shortest wait again.
-    pub(crate) fn greeted(&mut self) {
-        self.greeting_until = None;
-        self.tries = 0;
+    /// The greeting is over.
+    pub(crate) fn greeted(&mut self, now: Tick) {
+        self.greeting = Greeting::Over(now);
+    }
+
+    fn is_greeted(&self) -> bool {
+        matches!(self.greeting, Greeting::Over(_))
+    }
+
+    /// Did it stand so long that its loss begins with the shortest wait again?
+    fn has_stood(&self, now: Tick) -> bool {
+        matches!(self.greeting, Greeting::Over(since) if now.since(since) >= BACKOFF_MAX)
     }
 
     /// Sends a command; `expected` says what its answer means.

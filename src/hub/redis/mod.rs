@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use self::answers::{GivenUp, Heard};
 use self::canary::{Canary, Verdict};
-use self::link::{Expected, Link, Up};
+use self::link::{Expected, Greeting, Link, Up};
 use self::publishes::{Publish, Publishes};
 use self::snapshots::{Kept, Later};
 use self::subscriptions::Subscription;
@@ -124,8 +124,8 @@ impl Redis {
         if *db != 0 {
             up.send(&[b"SELECT", db.to_string().as_bytes()], Expected::Select);
         }
-        up.send(&[b"CLIENT", b"SETNAME", b"ws4redis"], Expected::Ignored);
-        self.commands += 2;
+        up.send(&[b"CLIENT", b"SETNAME", b"ws4redis"], Expected::Named);
+        self.commands += if *db == 0 { 2 } else { 3 };
     }
 
     /// The link is lost; returns the wait until the next try.
@@ -252,7 +252,7 @@ impl Redis {
                     "no connection within 2 s; is the address right?".into(),
                 ));
             }
-            Link::Up(up) if up.greeting_until.is_some_and(|until| until <= now) => {
+            Link::Up(up) if matches!(up.greeting, Greeting::Until(until) if until <= now) => {
                 return Err(GivenUp(
                     "it accepts connections but does not answer; is it stuck?".into(),
                 ));
@@ -294,7 +294,10 @@ impl Redis {
             return Ok(None);
         };
         let Up {
-            reader, expected, ..
+            reader,
+            expected,
+            version,
+            ..
         } = &mut **up;
         let incoming = match reader.pull() {
             Ok(Some(incoming)) => incoming,
@@ -330,7 +333,13 @@ impl Redis {
                 if matches!(answered, Expected::CaughtUp(_)) {
                     *awaited = awaited.saturating_sub(1);
                 }
-                answers::understand(answered, reply, publishes, expected)?
+                match answers::understand(answered, reply, publishes, expected)? {
+                    Heard::Version(said) => {
+                        *version = said;
+                        Heard::Nothing
+                    }
+                    heard => heard,
+                }
             }
         };
         Ok(Some(heard))
