@@ -27,13 +27,15 @@ pub enum Close {
     PublishQueueFull,
     /// Redis answered a publish of this client with an error.
     PublishRefused,
+    /// Redis does not let the gateway hear a channel of this client any more.
+    SubscribeRefused,
     /// The gateway is draining; the client comes back to another, or to the next one here.
     Drain,
 }
 
 impl Close {
     /// One of each, in the order of the table in `docs/protocol.md`.
-    pub const ALL: [Close; 11] = [
+    pub const ALL: [Close; 12] = [
         Close::Client(None),
         Close::Gone,
         Close::Protocol,
@@ -44,6 +46,7 @@ impl Close {
         Close::Idle,
         Close::PublishQueueFull,
         Close::PublishRefused,
+        Close::SubscribeRefused,
         Close::Drain,
     ];
 
@@ -58,7 +61,7 @@ impl Close {
             Close::TooBig => Some(1009),
             // A client that answers no pings hears no Close either: the code is for whoever reads a capture.
             Close::Idle => Some(1001),
-            Close::PublishRefused => Some(1011),
+            Close::PublishRefused | Close::SubscribeRefused => Some(1011),
             Close::Drain => Some(1012),
             Close::Slow | Close::PublishQueueFull => Some(1013),
         }
@@ -77,6 +80,7 @@ impl Close {
             Close::Idle => "idle",
             Close::PublishQueueFull => "publish_queue_full",
             Close::PublishRefused => "publish_refused",
+            Close::SubscribeRefused => "subscribe_refused",
             Close::Drain => "drain",
         }
     }
@@ -94,7 +98,8 @@ impl Close {
             Close::Idle => 7,
             Close::PublishQueueFull => 8,
             Close::PublishRefused => 9,
-            Close::Drain => 10,
+            Close::SubscribeRefused => 10,
+            Close::Drain => 11,
         }
     }
 }

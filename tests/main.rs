@@ -10,6 +10,7 @@
 // What tests stand on.
 mod frames; // what WebSocket clients send, good and bad
 mod support; // real processes, sockets and a browser
+mod world; // the gateway without sockets: clients, a Redis and a clock
 
 // The house checks itself.
 mod documents; // what the documents say
@@ -22,6 +23,9 @@ mod differential; // the message layer against tungstenite's own
 
 // The embedded Redis, byte for byte.
 mod embedded;
+
+// The hub, through its seam.
+mod hub; // claims, by subject
 
 // Real processes.
 mod cli; // the commands that people type

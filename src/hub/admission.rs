@@ -114,7 +114,7 @@ impl Hub {
             Err(Refusal::Draining)
         } else if !self.redis.link.is_greeted() {
             Err(Refusal::RedisAway)
-        } else if self.counts.sessions >= self.config.limits.sessions_max as u64 {
+        } else if self.admitted >= self.config.limits.sessions_max {
             Err(Refusal::Full)
         } else {
             self.addresses.enter(from, &self.config)
@@ -122,6 +122,7 @@ impl Hub {
         if let Err(refusal) = room {
             return self.refuse(now, id, refusal);
         }
+        self.admitted += 1;
         let limits = &self.config.limits;
         let mut open = Open::new(now, limits, self.heartbeat.is_some(), self.random.f64());
         open.publish = grant.publish.into_boxed_slice();
@@ -155,7 +156,6 @@ impl Hub {
         // Unasked also after an outage, when catching up has not come to this channel yet.
         if channel.subscription == Subscription::Unasked {
             channel.subscription = Subscription::Asked;
-            channel.snapshot.subscribed(now);
             self.redis.subscribe(channel_id, name);
         }
         let lives = channel.snapshot.lives();
@@ -222,7 +222,7 @@ impl Hub {
         let mut first = Outbox::default();
         self.frames.push_own(&mut first, upgrade.response());
         for ask in asks {
-            self.give_snapshot(now, id, ask, &mut first);
+            self.give_snapshot(id, ask, &mut first);
         }
         let Some(session) = self.peers.session_mut(id) else {
             return;
@@ -246,7 +246,7 @@ impl Hub {
         }
     }
 
-    fn give_snapshot(&mut self, now: Tick, id: PeerId, ask: SnapshotAsk, first: &mut Outbox) {
+    fn give_snapshot(&mut self, id: PeerId, ask: SnapshotAsk, first: &mut Outbox) {
         let Some(channel) = self.channels.get_mut(ask.channel) else {
             return;
         };
@@ -256,8 +256,10 @@ impl Hub {
         let got = ask.value.as_ref().map(|value| value.fingerprint);
         let alone = channel.is_alone();
         channel.snapshot.gave(got, alone);
-        if !ask.settled {
-            self.redis.later.note(now, ask.channel, id, got, ask.lives);
+        if !ask.settled
+            && let Some(due) = channel.snapshot.look_later(id, got)
+        {
+            self.redis.later.note(due, ask.channel);
         }
         if let Some(value) = ask.value {
             self.frames.push_own(first, value.frame);

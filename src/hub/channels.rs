@@ -14,7 +14,7 @@ use super::redis::snapshots::Snapshot;
 use super::redis::subscriptions::Subscription;
 
 /// One channel for as long as it has members. Like `PeerId`: places are used again, generations are not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ChannelId {
     index: u32,
     generation: u32,

@@ -1,8 +1,9 @@
 //! The invariants that relate the rooms to each other.
 
 use super::Hub;
-use super::session::State;
-use crate::peer::Door;
+use super::session::{Session, State};
+use crate::peer::{Door, PeerId};
+use crate::wire::ws::Partial;
 
 impl Hub {
     /// Panics unless all invariants hold that relate the rooms to each other. For tests and simulations.
@@ -21,6 +22,10 @@ impl Hub {
             open as u64, self.counts.sessions,
             "open sessions are counted"
         );
+        let admitting = sessions()
+            .filter(|session| matches!(session.state, State::Admitting(_)))
+            .count();
+        assert_eq!(open + admitting, self.admitted, "the admitted are counted");
         let clients = || sessions().filter(|session| session.door == Door::Client);
         let pending = clients().filter(|session| session.is_pending()).count();
         assert_eq!(
@@ -32,10 +37,22 @@ impl Hub {
             self.counts.clients,
             "clients are counted"
         );
+        let partial = |session: &Session| match &session.state {
+            State::Open(open) => open.partial.as_deref().map_or(0, Partial::bytes),
+            _ => 0,
+        };
+        assert_eq!(
+            sessions().map(partial).sum::<usize>() as u64,
+            self.counts.partial_bytes,
+            "half-received messages are counted"
+        );
+        let mut dirty: Vec<PeerId> = self.dirty.iter().copied().collect();
+        dirty.sort_unstable();
         for (id, session) in self.peers.sessions() {
-            let listed = self.dirty.iter().filter(|dirty| **dirty == id).count();
+            let from = dirty.partition_point(|dirty| *dirty < id);
+            let to = dirty.partition_point(|dirty| *dirty <= id);
             assert_eq!(
-                listed,
+                to - from,
                 usize::from(session.dirty),
                 "a dirty session is listed once"
             );
@@ -46,7 +63,7 @@ impl Hub {
             );
         }
         assert!(
-            self.addresses.total() <= open + pending,
+            self.addresses.total() <= open + admitting,
             "addresses hold no dead sessions"
         );
     }

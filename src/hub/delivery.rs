@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Hub;
-use super::channels::ChannelId;
+use super::channels::{Channel, ChannelId};
 use super::redis::answers::{GivenUp, Heard};
 use super::redis::snapshots::{Differs, Value};
 use super::redis::subscriptions::Subscription;
@@ -48,15 +48,11 @@ impl Hub {
             Some(Heard::Subscribed(channel)) => {
                 if let Some(channel) = self.channels.get_mut(channel) {
                     channel.subscription = Subscription::Confirmed;
+                    channel.snapshot.subscribed(now);
                 }
             }
             Some(Heard::SubscribeRefused { channels, error }) => {
-                for channel in channels {
-                    if let Some(channel) = self.channels.get_mut(channel) {
-                        channel.subscription = Subscription::Refused;
-                    }
-                }
-                self.reports.push_back(Report::SubscribeRefused { error });
+                self.subscribe_refused(now, &channels, error);
             }
             Some(Heard::Greeted { version }) => self.link_greeted(now, version),
             Some(Heard::Canary(delay)) => self.counts.canary_delay = Some(delay),
@@ -127,28 +123,29 @@ impl Hub {
         }
     }
 
-    /// A message for one session, whose members' table already counts it.
-    fn deliver_one(&mut self, now: Tick, peer: PeerId, value: &Value) {
-        let Some(session) = self.peers.session_mut(peer) else {
-            return;
-        };
-        if !matches!(session.state, State::Open(_)) {
-            return;
-        }
+    /// A persisted message that is news for these.
+    fn renew(&mut self, now: Tick, id: ChannelId, peers: &[PeerId], value: &Value) {
+        let bytes_max = self.config.limits.queue_bytes_max;
         let frame = self.frames.add(value.frame.clone());
-        let pushed = self.frames.push(
-            &mut session.outbox,
-            frame,
-            self.config.limits.queue_bytes_max,
-        );
-        self.frames.release(frame);
-        match pushed {
-            Ok(()) => {
-                self.counts.snapshots += 1;
-                self.mark_dirty(peer);
+        for peer in peers {
+            let Some(session) = self.peers.session_mut(*peer) else {
+                continue;
+            };
+            // Its snapshot is still to be sent: it is this one.
+            if let State::Admitting(admitting) = &mut session.state {
+                admitting.renewed(id, value);
+                continue;
             }
-            Err(_) => self.too_slow(now, peer),
+            match session.deliver(&mut self.frames, frame, value.fingerprint, bytes_max) {
+                Delivered::Queued => {
+                    self.counts.snapshots += 1;
+                    self.mark_dirty(*peer);
+                }
+                Delivered::Withheld => {}
+                Delivered::Full => self.too_slow(now, *peer),
+            }
         }
+        self.frames.release(frame);
     }
 
     pub(super) fn too_slow(&mut self, now: Tick, peer: PeerId) {
@@ -160,47 +157,75 @@ impl Hub {
 
     /// A GET was answered: joining sessions wait for it, a second look or catching up asked for it.
     fn answered(&mut self, now: Tick, id: ChannelId, value: Option<Bytes>) {
+        self.give(now, id, value);
+        self.redis.catch_up(now, &mut self.channels);
+    }
+
+    fn give(&mut self, now: Tick, id: ChannelId, value: Option<Bytes>) {
+        let Some(channel) = self.channels.get_mut(id) else {
+            return;
+        };
+        if channel.subscription != Subscription::Confirmed {
+            channel.snapshot.ask_again(now);
+            return self.redis.get(id, &channel.name);
+        }
         let value = value.map(|message| Value {
             frame: ws::message(&message),
             fingerprint: self.fingerprints.of(&message),
         });
-        if let Some(channel) = self.channels.get_mut(id) {
-            let refused = channel.subscription == Subscription::Refused;
-            let bytes = channel.name.len() + value.as_ref().map_or(0, |value| value.frame.len());
-            let keep = self
-                .redis
-                .kept
-                .note(now, id, bytes, self.config.limits.kept_bytes_max());
-            let answered = channel.snapshot.answered(now, value.as_ref(), keep);
-            if let Some(value) = &value {
-                match answered.differs_for {
-                    Differs::Everybody => {
-                        self.counts.snapshots += 1;
-                        self.fan_out(now, id, value.clone());
-                    }
-                    Differs::Sessions(peers) => {
-                        for peer in peers {
-                            self.deliver_one(now, peer, value);
-                        }
-                    }
-                }
+        let bytes = channel.name.len() + value.as_ref().map_or(0, |value| value.frame.len());
+        let kept_bytes_max = self.config.limits.kept_bytes_max();
+        let keep = self.redis.kept.note(now, id, bytes, kept_bytes_max);
+        let answered = channel.snapshot.answered(now, value.as_ref(), keep);
+        if let Some(due) = answered.look_at {
+            self.redis.later.note(due, id);
+        }
+        if let Some(value) = &value {
+            let peers = match answered.differs_for {
+                Differs::Everybody => self.members(id),
+                Differs::Sessions(peers) => peers,
+            };
+            self.renew(now, id, &peers, value);
+        }
+        for peer in answered.waiting {
+            let session = self.peers.session_mut(peer);
+            if let Some(State::Admitting(admitting)) = session.map(|session| &mut session.state) {
+                admitting.answered(id, value.as_ref(), answered.settled);
             }
-            for peer in answered.waiting {
-                if refused {
-                    self.refuse(now, peer, Refusal::RedisAway);
-                    continue;
-                }
-                if let Some(State::Admitting(admitting)) = self
-                    .peers
-                    .session_mut(peer)
-                    .map(|session| &mut session.state)
-                {
-                    admitting.answered(id, value.as_ref(), answered.settled);
-                }
-                self.open_if_answered(now, peer);
+            self.open_if_answered(now, peer);
+        }
+    }
+
+    /// Redis will not let us hear these channels. One that is denied spoils the command for all that it names, so
+    /// several are asked for one by one; and who can hear nothing is told so, or it would wait for ever.
+    fn subscribe_refused(&mut self, now: Tick, channels: &[ChannelId], error: String) {
+        if let [id] = channels {
+            let members = self.members(*id);
+            if let Some(channel) = self.channels.get_mut(*id) {
+                channel.subscription = Subscription::Unasked;
+            }
+            for peer in members {
+                self.refuse(now, peer, Refusal::RedisAway);
+                self.close(now, peer, Close::SubscribeRefused);
+            }
+            self.reports.push_back(Report::SubscribeRefused { error });
+            return;
+        }
+        for id in channels {
+            if let Some(channel) = self.channels.get(*id) {
+                self.redis.subscribe(*id, &channel.name);
             }
         }
-        self.redis.catch_up(now, &mut self.channels);
+    }
+
+    fn members(&mut self, id: ChannelId) -> Vec<PeerId> {
+        let Hub {
+            channels, peers, ..
+        } = self;
+        let members = channels.get(id).into_iter().flat_map(Channel::members);
+        members
+            .filter_map(|index| peers.session_at(index).map(|(peer, _)| peer))
+            .collect()
     }
 
     /// Second looks that are due, and values that were kept long enough.
@@ -210,13 +235,11 @@ impl Hub {
                 channel.snapshot.forget(now);
             }
         }
-        while let Some((id, look)) = self.redis.later.pop(now) {
-            let Some(channel) = self.channels.get_mut(id) else {
-                continue;
-            };
-            if channel.snapshot.look(look) {
-                let name = channel.name.clone();
-                self.redis.get(id, &name);
+        while let Some(id) = self.redis.later.pop(now) {
+            if let Some(channel) = self.channels.get_mut(id)
+                && channel.snapshot.look(now)
+            {
+                self.redis.get(id, &channel.name);
             }
         }
     }

@@ -29,6 +29,7 @@ impl Hub {
         let from = session.from;
         session.state = State::Ending { half_closed: false };
         self.frames.clear(&mut session.outbox);
+        self.admitted -= 1;
         self.counts.sessions -= 1;
         self.counts.closes[close.index()] += 1;
         self.reports.push_back(Report::Closed { id, close, lasted });
@@ -130,6 +131,7 @@ impl Hub {
             self.counts.pending -= 1;
         }
         if matches!(was, State::Admitting(_)) {
+            self.admitted -= 1;
             self.leave(id);
             self.addresses.leave(from, &self.config);
         }

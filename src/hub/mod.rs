@@ -83,6 +83,8 @@ pub struct Hub {
     drain: Option<Drain>,
     outage: Option<Outage>,
     counts: Tally,
+    /// Sessions that are open or will be, if Redis answers.
+    admitted: usize,
     dirty: VecDeque<PeerId>,
     actions: VecDeque<Action>,
     reports: VecDeque<Report>,
@@ -138,6 +140,7 @@ impl Hub {
             drain: None,
             outage: None,
             counts: Tally::default(),
+            admitted: 0,
             dirty: VecDeque::new(),
             actions: VecDeque::new(),
             reports: VecDeque::new(),

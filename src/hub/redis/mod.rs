@@ -173,12 +173,9 @@ impl Redis {
             };
             if channel.subscription == Subscription::Unasked {
                 channel.subscription = Subscription::Asked;
-                channel.snapshot.subscribed(now);
                 anew.push((id, channel.name.clone()));
             }
-            let (look, get) = channel.snapshot.catch_up();
-            self.later.note_all(now, id, look);
-            if get {
+            if channel.snapshot.catch_up(now) {
                 gets.push((id, channel.name.clone()));
             }
         }

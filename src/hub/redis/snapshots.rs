@@ -3,14 +3,16 @@
 //! Redis puts the answer to our GET and the live messages in one order, so against a publisher that
 //! persists and publishes atomically the rule is short: **a live message since the join stands, else the
 //! snapshot does**. A publisher of the original says PUBLISH and then SETEX, and our GET may fall between: the
-//! message was published before we listened and is not persisted yet. So whoever got a value that was read
-//! while its channel was *hot* (subscribed, or spoken on, in the last [`SETTLING`]) is looked after once more.
+//! message was published before we listened and is not persisted yet. So whoever got a value that was asked for
+//! while its channel was *hot* (subscribed, or spoken on, in the last [`SETTLING`]) is looked after once more, when
+//! it has cooled down: one GET then serves all who joined meanwhile.
 //!
 //! The second look sends only where no live message came since the join. If one came, the client has
 //! something newer than anything published before the join; what the second GET reads may then be an older
 //! publisher's late SETEX, and sending it would turn time back.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,9 +37,11 @@ pub(crate) struct Value {
 /// What all members of a channel last got on it.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Last {
+    /// All of them are still being admitted.
     #[default]
-    Nothing,
-    Same(Fingerprint),
+    Pending,
+    /// This, or nothing at all.
+    Same(Option<Fingerprint>),
     /// Some joined since the last live message and got something else than the others.
     Mixed,
 }
@@ -45,12 +49,14 @@ enum Last {
 /// What is known of one channel's persisted message.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
-    /// A GET is on its way.
-    asked: bool,
+    /// A GET is on its way, since then.
+    asked_at: Option<Tick>,
     /// Sessions that wait for it with their 101.
     waiting: Vec<PeerId>,
-    /// Second looks that it serves.
+    /// Looks that it serves.
     looks: Vec<Look>,
+    /// Looks that wait until the channel is no longer hot.
+    later: Vec<Look>,
     cached: Option<Cached>,
     last: Last,
     /// Live messages so far, wrapping: equal counts mean that none came between.
@@ -65,9 +71,9 @@ struct Cached {
     settled: bool,
 }
 
-/// Whom a later GET is for.
+/// Whom a GET is for that no joining session waits for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Look {
+struct Look {
     who: Who,
     /// The channel's count of live messages when it began to count.
     lives: u32,
@@ -99,6 +105,8 @@ pub(crate) struct Answered {
     pub(crate) differs_for: Differs,
     /// Need nobody look again?
     pub(crate) settled: bool,
+    /// When those who looked must look again.
+    pub(crate) look_at: Option<Tick>,
 }
 
 /// For whom a value is news.
@@ -126,12 +134,12 @@ impl Snapshot {
             _ => {
                 self.cached = None;
                 self.waiting.push(id);
-                Told::Wait { get: self.ask() }
+                Told::Wait { get: self.ask(now) }
             }
         }
     }
 
-    /// SUBSCRIBE was just sent.
+    /// SUBSCRIBE is confirmed: nothing that was published earlier was heard.
     pub(crate) fn subscribed(&mut self, now: Tick) {
         self.hot_until = now + SETTLING;
     }
@@ -140,61 +148,88 @@ impl Snapshot {
     pub(crate) fn live(&mut self, now: Tick, fingerprint: Fingerprint) {
         self.lives = self.lives.wrapping_add(1);
         self.cached = None;
-        self.last = Last::Same(fingerprint);
+        self.last = Last::Same(Some(fingerprint));
         self.hot_until = now + SETTLING;
+        // Whoever would have looked again has something newer now.
+        self.later.clear();
     }
 
     /// A session got this as its snapshot. `alone`: it is the channel's only member.
     pub(crate) fn gave(&mut self, got: Option<Fingerprint>, alone: bool) {
-        let got = got.map_or(Last::Nothing, Last::Same);
-        self.last = if alone || self.last == got {
-            got
-        } else {
-            Last::Mixed
+        let got = Last::Same(got);
+        self.last = match self.last {
+            Last::Pending => got,
+            last if alone || last == got => got,
+            _ => Last::Mixed,
         };
     }
 
-    /// A second look is due. Must a GET be sent for it?
-    pub(crate) fn look(&mut self, look: Look) -> bool {
-        self.looks.push(look);
-        self.ask()
+    /// What a session got as its snapshot is not settled: look again. Returns when, if that is news.
+    pub(crate) fn look_later(&mut self, id: PeerId, got: Option<Fingerprint>) -> Option<Tick> {
+        let is_news = self.later.is_empty();
+        self.later.push(Look {
+            who: Who::One(id, got),
+            lives: self.lives,
+        });
+        is_news.then_some(self.hot_until)
     }
 
-    /// The link is back and the channel subscribed anew: a look on behalf of all members.
-    pub(crate) fn catch_up(&mut self) -> (Look, bool) {
-        let look = Look {
+    /// The time for second looks has come, perhaps. Must a GET be sent for them?
+    pub(crate) fn look(&mut self, now: Tick) -> bool {
+        if self.later.is_empty() || now < self.hot_until {
+            return false;
+        }
+        self.looks.append(&mut self.later);
+        self.ask(now)
+    }
+
+    /// The link is back and the channel subscribed anew: a look on behalf of all members. Must a GET be sent?
+    pub(crate) fn catch_up(&mut self, now: Tick) -> bool {
+        self.looks.push(Look {
             who: Who::All,
             lives: self.lives,
-        };
-        (look, self.look(look))
+        });
+        self.ask(now)
+    }
+
+    /// A GET was answered before SUBSCRIBE was: it must be asked again, and all go on waiting for it.
+    pub(crate) fn ask_again(&mut self, now: Tick) {
+        self.asked_at = Some(now);
     }
 
     /// The link is gone, and with it every GET on its way. Returns who waited.
     pub(crate) fn lost(&mut self) -> Vec<PeerId> {
-        self.asked = false;
+        self.asked_at = None;
         self.cached = None;
         self.looks = Vec::new();
+        self.later = Vec::new();
         std::mem::take(&mut self.waiting)
     }
 
     /// A GET was answered. `keep`: there is room to keep the value for those who join next.
     pub(crate) fn answered(&mut self, now: Tick, value: Option<&Value>, keep: bool) -> Answered {
-        self.asked = false;
-        let settled = now >= self.hot_until;
+        // Not by when the answer came: what counts is that Redis read the key after every SETEX that was due.
+        let settled = self.asked_at.take().is_some_and(|at| at >= self.hot_until);
         self.cached = keep.then(|| Cached {
             value: value.cloned(),
             read_at: now,
             settled,
         });
-        let looks = std::mem::take(&mut self.looks);
+        let mut looks = std::mem::take(&mut self.looks);
+        looks.retain(|look| look.lives == self.lives);
         let differs_for = match value {
-            Some(value) => self.news(value.fingerprint, &looks),
+            Some(value) => self.news(value.fingerprint, &mut looks),
             None => Differs::Sessions(Vec::new()),
         };
+        let look_at = (!settled && !looks.is_empty()).then_some(self.hot_until);
+        if look_at.is_some() {
+            self.later.append(&mut looks);
+        }
         Answered {
             waiting: std::mem::take(&mut self.waiting),
             differs_for,
             settled,
+            look_at,
         }
     }
 
@@ -207,27 +242,34 @@ impl Snapshot {
     }
 
     /// For whom is this value news? Remembers that they get it.
-    fn news(&mut self, value: Fingerprint, looks: &[Look]) -> Differs {
-        let due = looks.iter().filter(|look| look.lives == self.lives);
+    fn news(&mut self, value: Fingerprint, looks: &mut [Look]) -> Differs {
+        let same = Last::Same(Some(value));
         let mut sessions = Vec::new();
-        for look in due {
-            match look.who {
-                Who::All if self.last != Last::Same(value) => {
-                    self.last = Last::Same(value);
-                    return Differs::Everybody;
+        let mut everybody = false;
+        for look in looks {
+            match &mut look.who {
+                Who::All => everybody |= self.last != same,
+                Who::One(id, got) => {
+                    if got.replace(value) != Some(value) {
+                        sessions.push(*id);
+                    }
                 }
-                Who::One(id, got) if got != Some(value) => sessions.push(id),
-                _ => {}
             }
         }
-        if !sessions.is_empty() && self.last != Last::Same(value) {
+        if everybody {
+            self.last = same;
+            return Differs::Everybody;
+        }
+        if !sessions.is_empty() && self.last != same {
             self.last = Last::Mixed;
         }
         Differs::Sessions(sessions)
     }
 
-    fn ask(&mut self) -> bool {
-        !std::mem::replace(&mut self.asked, true)
+    fn ask(&mut self, now: Tick) -> bool {
+        let is_first = self.asked_at.is_none();
+        self.asked_at.get_or_insert(now);
+        is_first
     }
 }
 
@@ -267,49 +309,28 @@ impl Kept {
     }
 }
 
-/// Second looks that are not due yet, in the order of their times: each is due [`SETTLING`] after it was noted.
+/// When to look at which channel again.
 #[derive(Debug, Default)]
 pub(crate) struct Later {
-    queue: VecDeque<(Tick, ChannelId, Look)>,
+    heap: BinaryHeap<Reverse<(Tick, ChannelId)>>,
 }
 
 impl Later {
-    /// Look again on behalf of one session, which got `got` and has heard `lives` messages.
-    pub(crate) fn note(
-        &mut self,
-        now: Tick,
-        channel: ChannelId,
-        id: PeerId,
-        got: Option<Fingerprint>,
-        lives: u32,
-    ) {
-        self.queue.push_back((
-            now + SETTLING,
-            channel,
-            Look {
-                who: Who::One(id, got),
-                lives,
-            },
-        ));
-    }
-
-    /// Look again on behalf of all members.
-    pub(crate) fn note_all(&mut self, now: Tick, channel: ChannelId, look: Look) {
-        self.queue.push_back((now + SETTLING, channel, look));
+    pub(crate) fn note(&mut self, due: Tick, channel: ChannelId) {
+        self.heap.push(Reverse((due, channel)));
     }
 
     pub(crate) fn deadline(&self) -> Option<Tick> {
-        self.queue.front().map(|(due, ..)| *due)
+        self.heap.peek().map(|Reverse((due, _))| *due)
     }
 
-    pub(crate) fn pop(&mut self, now: Tick) -> Option<(ChannelId, Look)> {
-        self.queue
-            .pop_front_if(|(due, ..)| *due <= now)
-            .map(|(_, channel, look)| (channel, look))
+    pub(crate) fn pop(&mut self, now: Tick) -> Option<ChannelId> {
+        self.deadline().filter(|due| *due <= now)?;
+        self.heap.pop().map(|Reverse((_, channel))| channel)
     }
 
     /// The link is gone: catching up will look at every channel.
     pub(crate) fn lost(&mut self) {
-        self.queue = VecDeque::new();
+        self.heap = BinaryHeap::new();
     }
 }

@@ -15,6 +15,4 @@ pub(crate) enum Subscription {
     Asked,
     /// Redis confirmed it: messages are ours.
     Confirmed,
-    /// Redis will not let us (ACL).
-    Refused,
 }
