@@ -26,3 +26,8 @@ pub use hub::access::subscriber::{
 };
 pub use net::Gateway;
 pub use publisher::{RedisMessage, RedisPublisher, RedisStore, SELF, StoreError};
+
+/// The README's Rust is compiled with the documentation's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -26,6 +26,7 @@ mod embedded;
 
 // The hub, through its seam.
 mod hub; // claims, by subject
+mod sim; // the seeded simulation
 
 // Real processes.
 mod cli; // the commands that people type

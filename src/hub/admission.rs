@@ -196,7 +196,7 @@ impl Hub {
             return;
         }
         let values = admitting.asks.iter().filter_map(|ask| ask.value.as_ref());
-        let bytes = values.map(|value| value.frame.len()).sum();
+        let bytes = values.map(|value| self.frames.cost(&value.frame)).sum();
         // While it is not open yet: what is closed for this is not this session.
         self.relieve(now, bytes);
         let Some(session) = self.peers.session_mut(id) else {
@@ -262,7 +262,7 @@ impl Hub {
             self.redis.later.note(due, ask.channel);
         }
         if let Some(value) = ask.value {
-            self.frames.push_own(first, value.frame);
+            self.frames.push_shared(first, &value.frame);
             self.counts.snapshots += 1;
         }
     }

@@ -126,7 +126,7 @@ impl Hub {
     /// A persisted message that is news for these.
     fn renew(&mut self, now: Tick, id: ChannelId, peers: &[PeerId], value: &Value) {
         let bytes_max = self.config.limits.queue_bytes_max;
-        let frame = self.frames.add(value.frame.clone());
+        let frame = self.frames.add_shared(&value.frame);
         for peer in peers {
             let Some(session) = self.peers.session_mut(*peer) else {
                 continue;
@@ -277,6 +277,8 @@ impl Hub {
                 self.close(now, id, Close::Slow);
             }
         }
-        self.reports.push_back(Report::BudgetReached { closed });
+        if closed > 0 {
+            self.reports.push_back(Report::BudgetReached { closed });
+        }
     }
 }

@@ -80,7 +80,7 @@ impl Hub {
 
     pub(super) fn drain_elapsed(&mut self, now: Tick) {
         let Some(drain) = &mut self.drain else { return };
-        if drain.finished || now < drain.next {
+        if drain.deadline().is_none_or(|due| due > now) {
             return;
         }
         drain.next = now + STEP;

@@ -7,6 +7,8 @@
 //! Invariant: `entry.references` = nodes that name the entry + holders between [`Frames::add`] and
 //! [`Frames::release`]; an entry without references is gone. `outbox.bytes` = sum of its frames − `sent`.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use slab::Slab;
 
@@ -62,8 +64,12 @@ pub(crate) struct Full;
 #[derive(Debug)]
 pub(crate) struct Frames {
     entries: Slab<Entry>,
+    /// Entries that were added as shared, by the address of their bytes, which they keep from being used again.
+    shared: BTreeMap<usize, u32>,
     nodes: Vec<Node>,
     free: u32,
+    /// Nodes that are not free.
+    queued: usize,
     bytes: usize,
 }
 
@@ -71,8 +77,10 @@ impl Default for Frames {
     fn default() -> Frames {
         Frames {
             entries: Slab::new(),
+            shared: BTreeMap::new(),
             nodes: Vec::new(),
             free: NONE,
+            queued: 0,
             bytes: 0,
         }
     }
@@ -101,6 +109,28 @@ impl Frames {
         }) as u32)
     }
 
+    /// Takes a frame that may be here already, on behalf of others: it is held, and counted, once.
+    pub(crate) fn add_shared(&mut self, bytes: &Bytes) -> FrameId {
+        if let Some(known) = self.shared.get(&address(bytes))
+            && let Some(entry) = self.entries.get_mut(*known as usize)
+        {
+            entry.references += 1;
+            return FrameId(*known);
+        }
+        let frame = self.add(bytes.clone());
+        self.shared.insert(address(bytes), frame.0);
+        frame
+    }
+
+    /// By how much a shared frame would add to [`Frames::bytes`].
+    pub(crate) fn cost(&self, bytes: &Bytes) -> usize {
+        if self.shared.contains_key(&address(bytes)) {
+            0
+        } else {
+            bytes.len()
+        }
+    }
+
     /// Gives up the hold of [`Frames::add`].
     pub(crate) fn release(&mut self, frame: FrameId) {
         self.unlink(frame.0);
@@ -126,12 +156,17 @@ impl Frames {
         Ok(())
     }
 
-    /// Queues bytes for one client alone, whatever its bound: an HTTP answer, a pong, a Close. The caller
-    /// counts those by other means.
+    /// Queues bytes for one client alone, whatever its bound: an HTTP answer, a Close. There is one of each.
     pub(crate) fn push_own(&mut self, outbox: &mut Outbox, bytes: Bytes) {
         let length = bytes.len();
         let frame = self.add(bytes);
         self.link(outbox, frame.0, length);
+    }
+
+    /// Queues a shared frame, whatever the bound: a persisted message for a client that had no chance yet to read.
+    pub(crate) fn push_shared(&mut self, outbox: &mut Outbox, bytes: &Bytes) {
+        let frame = self.add_shared(bytes);
+        self.link(outbox, frame.0, bytes.len());
     }
 
     /// Puts what waits in `first` before what waits in `outbox`, of which nothing may be sent yet.
@@ -207,9 +242,10 @@ impl Frames {
         }
     }
 
-    /// Bytes of all frames that wait anywhere, each counted once, and of the queues' nodes.
+    /// Bytes of all frames that wait anywhere, each counted once, and of their places in the queues. Free places do
+    /// not count: closing somebody would not give them back.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes + self.nodes.len() * size_of::<Node>()
+        self.bytes + self.queued * size_of::<Node>()
     }
 
     /// Gives the arena back after a burst, when nothing waits.
@@ -225,10 +261,12 @@ impl Frames {
     /// Panics unless the invariants hold, given every outbox there is. For tests.
     pub(crate) fn check<'a>(&self, outboxes: impl Iterator<Item = &'a Outbox>) {
         let mut references = vec![0u32; self.entries.capacity()];
+        let mut queued = 0;
         for outbox in outboxes {
             let (mut at, mut bytes) = (outbox.head, 0);
             while let Some(node) = self.nodes.get(at as usize) {
                 references[node.frame as usize] += 1;
+                queued += 1;
                 bytes += self.entries[node.frame as usize].bytes.len();
                 assert!(
                     node.next != NONE || at == outbox.tail,
@@ -240,6 +278,15 @@ impl Frames {
                 outbox.bytes() + outbox.sent as usize,
                 bytes,
                 "an outbox knows its bytes"
+            );
+        }
+        assert_eq!(self.queued, queued, "the queues' nodes are counted");
+        for (address, at) in &self.shared {
+            let entry = &self.entries[*at as usize];
+            assert_eq!(
+                entry.bytes.as_ptr().addr(),
+                *address,
+                "a shared frame is found"
             );
         }
         for (at, entry) in &self.entries {
@@ -266,6 +313,7 @@ impl Frames {
 
     fn link(&mut self, outbox: &mut Outbox, frame: u32, length: usize) {
         let node = Node { frame, next: NONE };
+        self.queued += 1;
         let at = match self.nodes.get_mut(self.free as usize) {
             Some(free) => {
                 let at = self.free;
@@ -292,6 +340,7 @@ impl Frames {
             return;
         };
         let frame = node.frame;
+        self.queued -= 1;
         outbox.head = node.next;
         if outbox.head == NONE {
             outbox.tail = NONE;
@@ -308,9 +357,14 @@ impl Frames {
         entry.references -= 1;
         if entry.references == 0 {
             self.bytes -= entry.bytes.len();
+            self.shared.remove(&address(&entry.bytes));
             self.entries.remove(frame as usize);
         }
     }
+}
+
+fn address(bytes: &Bytes) -> usize {
+    bytes.as_ptr().addr()
 }
 
 #[cfg(test)]

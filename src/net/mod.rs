@@ -194,3 +194,14 @@ fn fit_to_descriptors(config: &mut Config) {
         config.limits.sessions_max = room;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Gateway;
+
+    #[test]
+    fn a_gateway_may_be_bound_on_one_thread_and_run_on_another() {
+        fn is_send<T: Send>() {}
+        is_send::<Gateway>();
+    }
+}

@@ -51,7 +51,12 @@ fn a_client_that_answers_pings_stays_and_one_that_does_not_is_closed() {
     let bob = world.join("/ws/f");
     world.clients[bob].pongs = false;
     world.advance(ms(29_999));
-    assert_eq!(world.clients[bob].times(|frame| *frame == Frame::Ping).len(), 1);
+    assert_eq!(
+        world.clients[bob]
+            .times(|frame| *frame == Frame::Ping)
+            .len(),
+        1
+    );
     let pinged = world.clients[bob].times(|frame| *frame == Frame::Ping)[0];
     world.now = world.now.max(pinged + ms(9_999));
     world.run();
@@ -63,7 +68,12 @@ fn a_client_that_answers_pings_stays_and_one_that_does_not_is_closed() {
     assert!(at >= pinged + ms(10_000));
     world.advance(ms(600_000));
     assert_eq!(world.ending(ann), None);
-    assert_eq!(world.clients[ann].times(|frame| *frame == Frame::Ping).len(), 21);
+    assert_eq!(
+        world.clients[ann]
+            .times(|frame| *frame == Frame::Ping)
+            .len(),
+        21
+    );
 }
 
 #[test]
@@ -107,13 +117,18 @@ fn histogram(world: &mut World, expected: &[u8], tenths: usize) -> Vec<usize> {
         while let Some(id) = world.hub.next_write() {
             let bytes = world.hub.pending(id, &mut cork).to_vec();
             world.hub.sent(id, bytes.len());
-            count += bytes.windows(expected.len()).filter(|part| *part == expected).count();
+            count += bytes
+                .windows(expected.len())
+                .filter(|part| *part == expected)
+                .count();
             if bytes.windows(2).any(|part| part == PING_FRAME) {
                 pinged.push(id);
             }
         }
         for id in pinged {
-            world.hub.received(world.now, id, &mut frame(FINAL | PONG, b""));
+            world
+                .hub
+                .received(world.now, id, &mut frame(FINAL | PONG, b""));
         }
         counts.push(count);
     }

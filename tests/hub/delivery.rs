@@ -60,7 +60,11 @@ fn what_is_utf_8_goes_out_as_text_and_anything_else_as_binary() {
     world.redis.publish("broadcast:f", b"gr\xfcn");
     world.redis.publish("broadcast:f", &long);
     world.run();
-    let frames: Vec<_> = world.clients[ann].heard.iter().map(|heard| &heard.frame).collect();
+    let frames: Vec<_> = world.clients[ann]
+        .heard
+        .iter()
+        .map(|heard| &heard.frame)
+        .collect();
     let expected = [
         Frame::Binary(b"\xffsnapshot".to_vec()),
         Frame::Text("grün".to_owned()),
@@ -99,7 +103,9 @@ fn the_echo_rule_compares_content_with_what_the_client_said_last_whoever_repeats
     let ann = world.join(TARGET);
     let said = |world: &World| {
         let messages = world.messages(ann).into_iter();
-        messages.filter(|message| message != "--beat--").collect::<Vec<_>>()
+        messages
+            .filter(|message| message != "--beat--")
+            .collect::<Vec<_>>()
     };
     world.clients[ann].say("x");
     world.run();
@@ -144,7 +150,9 @@ fn a_message_over_the_limit_is_skipped_and_nothing_else_is() {
     let mut world = World::new(|config| config.limits.redis_message_bytes_max = 64 << 10);
     let ann = world.join(TARGET);
     world.redis.publish("broadcast:f", "before");
-    world.redis.publish("broadcast:f", "x".repeat((64 << 10) + 1));
+    world
+        .redis
+        .publish("broadcast:f", "x".repeat((64 << 10) + 1));
     world.redis.publish("broadcast:f", "after");
     world.run();
     assert_eq!(world.messages(ann), ["before", "after"]);
@@ -186,8 +194,12 @@ fn what_is_no_resp_or_no_answer_replaces_the_link_and_nothing_else() {
 fn pushes_that_concern_nobody_are_skipped() {
     let mut world = World::new(|_| {});
     let ann = world.join(TARGET);
-    world.redis.say(b">3\r\n$7\r\nmessage\r\n$5\r\nother\r\n$1\r\nx\r\n");
-    world.redis.say(b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n");
+    world
+        .redis
+        .say(b">3\r\n$7\r\nmessage\r\n$5\r\nother\r\n$1\r\nx\r\n");
+    world
+        .redis
+        .say(b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n");
     world.redis.publish("broadcast:f", "hello");
     world.run();
     assert_eq!(world.messages(ann), ["hello"]);

@@ -1,8 +1,13 @@
 //! What the hub promises, in a world without sockets.
 
+mod access; // who is it, and what may they
 mod admission; // from accept to the 101, or to a refusal
 mod beats; // heartbeats and pings
 mod delivery; // live messages
+mod drain; // going down
 mod endings; // the ways in which a session ends
 mod joining; // subscriptions, persisted messages and the second look
+mod link; // the link to Redis comes and goes
+mod operator; // the admin listener
 mod publishing; // what clients say
+mod slow; // slow, greedy and broken clients

@@ -49,7 +49,10 @@ fn where_nothing_is_to_be_persisted_there_is_only_publish() {
     let before = world.redis.commands.len();
     world.clients[ann].say("hello");
     world.run();
-    assert_eq!(world.redis.commands[before..], ["PUBLISH broadcast:f hello"]);
+    assert_eq!(
+        world.redis.commands[before..],
+        ["PUBLISH broadcast:f hello"]
+    );
     assert_eq!(world.redis.get("broadcast:f"), None);
 }
 
@@ -63,10 +66,20 @@ fn a_message_goes_to_each_of_its_channels_once() {
     world.run();
     world.clients[ann].say("hello");
     world.run();
-    let mut channels: Vec<_> = world.redis.published.iter().map(|one| &*one.channel).collect();
+    let mut channels: Vec<_> = world
+        .redis
+        .published
+        .iter()
+        .map(|one| &*one.channel)
+        .collect();
     channels.retain(|channel| !channel.contains("probe"));
     channels.sort_unstable();
-    let expected = ["p:broadcast:f", "p:group:a:f", "p:group:b:f", "p:session:k:f"];
+    let expected = [
+        "p:broadcast:f",
+        "p:group:a:f",
+        "p:group:b:f",
+        "p:session:k:f",
+    ];
     assert_eq!(channels, expected);
 }
 
@@ -134,9 +147,9 @@ fn who_sends_what_redis_refuses_is_told_and_the_others_are_not() {
     assert_eq!(published(&world, "broadcast:g"), ["yes"]);
     assert!(published(&world, "broadcast:f").is_empty());
     assert_eq!(world.hub.tally().publishes_failed, 2);
-    let told = world.reports.iter().any(|report| {
-        matches!(report, Report::PublishRefused { error } if error.starts_with("NOPERM"))
-    });
+    let told = world.reports.iter().any(
+        |report| matches!(report, Report::PublishRefused { error } if error.starts_with("NOPERM")),
+    );
     assert!(told, "the reason and not EXECABORT");
 }
 
@@ -247,7 +260,11 @@ fn what_waited_too_long_is_dropped_and_its_client_is_told() {
     world.advance(ms(2));
     assert_eq!(world.ending(ann), Some(Close::PublishQueueFull));
     assert_eq!(world.ending(bob), None);
-    assert!(world.reports.contains(&Report::PublishesExpired { count: 1 }));
+    assert!(
+        world
+            .reports
+            .contains(&Report::PublishesExpired { count: 1 })
+    );
     world.redis.mood.refuses = false;
     world.advance(ms(2_500));
     assert_eq!(published(&world, "broadcast:f"), ["new"]);

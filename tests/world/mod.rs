@@ -47,6 +47,8 @@ pub(crate) type Who = usize;
 pub(crate) enum Pace {
     /// All there are, at once.
     Whole,
+    /// One at a time.
+    Single,
     /// Some of them, as chance will have it.
     Chance(fastrand::Rng),
 }
@@ -372,6 +374,7 @@ impl Pace {
     fn some(&mut self, n: usize) -> usize {
         match self {
             Pace::Whole => n.min(READ_BYTES),
+            Pace::Single => n.min(1),
             Pace::Chance(random) => match random.u8(0..8) {
                 0 => 0,
                 1 => random.usize(0..=n).min(READ_BYTES),

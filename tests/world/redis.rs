@@ -49,7 +49,7 @@ pub(crate) struct Mood {
     pub(crate) readonly: Option<String>,
     /// It has so many databases less than it is asked for.
     pub(crate) no_select: bool,
-    /// Channels that its ACL keeps to itself.
+    /// Channels that its ACL keeps to itself, by the beginning of their names.
     pub(crate) denied: BTreeSet<String>,
 }
 
@@ -228,7 +228,12 @@ impl Redis {
     /// PUBLISH, and nothing else.
     pub(crate) fn publish(&mut self, channel: &str, message: impl AsRef<[u8]>) {
         let mut link = self.connection.take();
-        self.spread(link.as_mut(), By::Others, channel.as_bytes(), message.as_ref());
+        self.spread(
+            link.as_mut(),
+            By::Others,
+            channel.as_bytes(),
+            message.as_ref(),
+        );
         self.connection = link;
     }
 
@@ -307,7 +312,13 @@ impl Redis {
     }
 
     /// Tells whoever listens; returns how many do.
-    fn spread(&mut self, link: Option<&mut Connection>, by: By, channel: &[u8], payload: &[u8]) -> usize {
+    fn spread(
+        &mut self,
+        link: Option<&mut Connection>,
+        by: By,
+        channel: &[u8],
+        payload: &[u8],
+    ) -> usize {
         let at = self.published.len();
         self.published.push(Published {
             channel: String::from_utf8_lossy(channel).into_owned(),
@@ -337,7 +348,8 @@ impl Redis {
         if !connection.is_authenticated {
             return resp::error("NOAUTH Authentication required.");
         }
-        assert!(connection.is_resp3, "{name} before HELLO 3");
+        let is_greeting = matches!(&*name, "SELECT" | "CLIENT");
+        assert!(connection.is_resp3 || is_greeting, "{name} in RESP2");
         let is_write = matches!(&*name, "SET" | "SETEX");
         let refusal = match &self.mood.readonly {
             Some(why) if is_write => Some(why.clone()),
@@ -409,7 +421,12 @@ impl Redis {
             "PUBLISH" | "GET" | "SETEX" => &arguments[..1],
             _ => &[],
         };
-        let denied = |name: &Vec<u8>| self.mood.denied.contains(&*String::from_utf8_lossy(name));
+        let denied = |name: &Vec<u8>| {
+            let prefixes = self.mood.denied.iter();
+            prefixes
+                .map(String::as_bytes)
+                .any(|prefix| name.starts_with(prefix))
+        };
         named.iter().any(denied).then(|| {
             "NOPERM No permissions to access one of the channels or keys used as arguments"
                 .to_owned()
@@ -446,9 +463,9 @@ impl Redis {
             }
             ("GET", [key]) => match self.keys.get(&(connection.db, key.clone())) {
                 None => b"_\r\n".to_vec(),
-                Some(Key { value: None, .. }) => resp::error(
-                    "WRONGTYPE Operation against a key holding the wrong kind of value",
-                ),
+                Some(Key { value: None, .. }) => {
+                    resp::error("WRONGTYPE Operation against a key holding the wrong kind of value")
+                }
                 Some(Key { value, .. }) => resp::bulk(value.as_deref().unwrap_or_default()),
             },
             ("SETEX", [key, seconds, value]) => {

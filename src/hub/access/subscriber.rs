@@ -48,7 +48,7 @@ pub struct Channels {
 ///     }
 /// }
 /// ```
-pub trait Subscriber {
+pub trait Subscriber: Send {
     /// The channels for one client.
     fn channels(&self, ask: &Ask) -> Channels;
 }
