@@ -36,6 +36,8 @@ pub(crate) struct Client {
     pub(crate) is_dropped: bool,
     /// What answered its request.
     pub(crate) answer: Option<Answer>,
+    /// How many messages had been published when it read that.
+    pub(crate) answered_after: usize,
     /// Everything after the 101.
     pub(crate) heard: Vec<Heard>,
     unread: Vec<u8>,
@@ -48,7 +50,6 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: String,
-    pub(crate) at: Tick,
 }
 
 /// A frame of the gateway.
@@ -83,6 +84,7 @@ impl Client {
             leaving: None,
             is_dropped: false,
             answer: None,
+            answered_after: 0,
             heard: Vec::new(),
             unread: Vec::new(),
             said_close: false,
@@ -135,6 +137,11 @@ impl Client {
         self.status() == Some(101) && !self.is_dropped && self.close().is_none()
     }
 
+    /// Does it have its 101, and mean to stay?
+    pub(crate) fn is_here(&self) -> bool {
+        self.is_open() && self.leaving.is_none() && !self.said_close
+    }
+
     pub(crate) fn status(&self) -> Option<u16> {
         self.answer.as_ref().map(|answer| answer.status)
     }
@@ -175,7 +182,7 @@ impl Client {
     pub(crate) fn read(&mut self, now: Tick, n: usize) {
         self.unread.extend(self.from_hub.drain(..n));
         if self.answer.is_none() {
-            self.read_answer(now);
+            self.read_answer();
         }
         if self.status() == Some(101) {
             while let Some(frame) = self.read_frame() {
@@ -192,7 +199,7 @@ impl Client {
         }
     }
 
-    fn read_answer(&mut self, now: Tick) {
+    fn read_answer(&mut self) {
         let Some(end) = self.unread.windows(4).position(|end| end == b"\r\n\r\n") else {
             return;
         };
@@ -211,12 +218,7 @@ impl Client {
         let body = String::from_utf8(body.to_vec()).unwrap();
         self.unread.drain(..end + 4 + length);
         assert!(status == 101 || self.unread.is_empty());
-        self.answer = Some(Answer {
-            status,
-            head,
-            body,
-            at: now,
-        });
+        self.answer = Some(Answer { status, head, body });
     }
 
     fn read_frame(&mut self) -> Option<Frame> {
