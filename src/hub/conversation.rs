@@ -70,8 +70,11 @@ impl Hub {
             end = heard.err();
             end.is_none()
         });
-        counts.partial_bytes = counts.partial_bytes + held(partial.as_deref()) - held_before;
-        let over = self.held_bytes() > self.config.limits.budget_bytes_max;
+        let held_after = held(partial.as_deref());
+        counts.partial_bytes = counts.partial_bytes + held_after - held_before;
+        // Only who takes more of it: that others have used the budget up is no fault of a short message.
+        let over =
+            held_after > held_before && self.held_bytes() > self.config.limits.budget_bytes_max;
         self.mark_dirty(id);
         self.redis.send_publishes();
         match read.err().or(end) {

@@ -63,6 +63,8 @@ pub(crate) struct Full;
 pub(crate) struct Frames {
     entries: Slab<Entry>,
     nodes: Vec<Node>,
+    /// Nodes that are in a queue; the others are free.
+    used: usize,
     free: u32,
     bytes: usize,
 }
@@ -72,6 +74,7 @@ impl Default for Frames {
         Frames {
             entries: Slab::new(),
             nodes: Vec::new(),
+            used: 0,
             free: NONE,
             bytes: 0,
         }
@@ -106,21 +109,29 @@ impl Frames {
         self.unlink(frame.0);
     }
 
-    /// Queues a frame. Any frame may wait alone, so that one large message reaches a reader who keeps up;
-    /// behind others it must fit into `bytes_max`.
+    /// Queues a frame. The first may be of any size, so that one large message reaches a reader who keeps up;
+    /// what waits behind it must fit into `bytes_max`. (Were the first counted too, a ping that falls due
+    /// while a large message is on its way would end a session that reads as fast as it can.)
     pub(crate) fn push(
         &mut self,
         outbox: &mut Outbox,
         frame: FrameId,
         bytes_max: usize,
     ) -> Result<(), Full> {
-        let Some(entry) = self.entries.get_mut(frame.0 as usize) else {
+        let Some(entry) = self.entries.get(frame.0 as usize) else {
             return Ok(());
         };
         let length = entry.bytes.len();
-        if !outbox.is_empty() && outbox.bytes() + length > bytes_max {
-            return Err(Full);
+        if outbox.bytes() + length > bytes_max && !outbox.is_empty() {
+            let first = self.part(outbox.head).map_or(0, |(first, _)| first.len());
+            let behind = outbox.bytes() + outbox.sent as usize - first;
+            if behind + length > bytes_max {
+                return Err(Full);
+            }
         }
+        let Some(entry) = self.entries.get_mut(frame.0 as usize) else {
+            return Ok(());
+        };
         entry.references += 1;
         self.link(outbox, frame.0, length);
         Ok(())
@@ -191,25 +202,27 @@ impl Frames {
     /// Forgets everything that waits but the rest of a frame that is partly sent: the one place where a
     /// Close may follow without landing inside another frame.
     pub(crate) fn clear(&mut self, outbox: &mut Outbox) {
-        let partly = outbox.sent > 0;
-        let mut kept = None;
-        while let Some((frame, _)) = self.part(outbox.head) {
-            if partly && kept.is_none() {
-                kept = Some((frame.clone(), outbox.sent));
+        let mut rest = std::mem::take(outbox);
+        if rest.sent > 0
+            && let Some((frame, next)) = self.part(rest.head)
+        {
+            // The frame stays the one that others wait for, too: a copy would be counted once for each of them.
+            outbox.bytes = frame.len() as u32 - rest.sent;
+            (outbox.head, outbox.tail, outbox.sent) = (rest.head, rest.head, rest.sent);
+            if let Some(node) = self.nodes.get_mut(rest.head as usize) {
+                node.next = NONE;
             }
-            self.pop(outbox);
+            rest.head = next;
         }
-        *outbox = Outbox::default();
-        if let Some((frame, sent)) = kept {
-            self.push_own(outbox, frame);
-            outbox.sent = sent;
-            outbox.bytes -= sent;
+        while rest.head != NONE {
+            self.pop(&mut rest);
         }
     }
 
-    /// Bytes of all frames that wait anywhere, each counted once, and of the queues' nodes.
+    /// Bytes of all frames that wait anywhere, each counted once, and of the queues' nodes. Free nodes do not count: the
+    /// room is kept for the next burst, and nobody could make it smaller by closing sessions.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes + self.nodes.len() * size_of::<Node>()
+        self.bytes + self.used * size_of::<Node>()
     }
 
     /// Gives the arena back after a burst, when nothing waits.
@@ -224,11 +237,12 @@ impl Frames {
 
     /// Panics unless the invariants hold, given every outbox there is. For tests.
     pub(crate) fn check<'a>(&self, outboxes: impl Iterator<Item = &'a Outbox>) {
-        let mut references = vec![0u32; self.entries.capacity()];
+        let (mut references, mut used) = (vec![0u32; self.entries.capacity()], 0);
         for outbox in outboxes {
             let (mut at, mut bytes) = (outbox.head, 0);
             while let Some(node) = self.nodes.get(at as usize) {
                 references[node.frame as usize] += 1;
+                used += 1;
                 bytes += self.entries[node.frame as usize].bytes.len();
                 assert!(
                     node.next != NONE || at == outbox.tail,
@@ -248,6 +262,7 @@ impl Frames {
                 "a frame lives as long as it is queued"
             );
         }
+        assert_eq!(self.used, used, "a node is free or in a queue");
         assert_eq!(
             self.bytes,
             self.entries
@@ -266,6 +281,7 @@ impl Frames {
 
     fn link(&mut self, outbox: &mut Outbox, frame: u32, length: usize) {
         let node = Node { frame, next: NONE };
+        self.used += 1;
         let at = match self.nodes.get_mut(self.free as usize) {
             Some(free) => {
                 let at = self.free;
@@ -298,6 +314,7 @@ impl Frames {
         }
         node.next = self.free;
         self.free = at;
+        self.used -= 1;
         self.unlink(frame);
     }
 
@@ -365,13 +382,16 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_is_checked_before_adding_but_one_frame_may_wait_alone() {
+    fn the_bound_is_checked_before_adding_but_the_first_frame_may_have_any_size() {
         let (mut frames, mut outbox) = (Frames::default(), Outbox::default());
         let frame = frames.add(Bytes::from_static(b"12345678"));
         assert_eq!(frames.push(&mut outbox, frame, 4), Ok(()));
-        assert_eq!(frames.push(&mut outbox, frame, 15), Err(Full));
+        assert_eq!(frames.push(&mut outbox, frame, 7), Err(Full));
         assert_eq!(outbox.bytes(), 8);
-        assert_eq!(frames.push(&mut outbox, frame, 16), Ok(()));
+        assert_eq!(frames.push(&mut outbox, frame, 8), Ok(()));
+        frames.advance(&mut outbox, 3);
+        assert_eq!(frames.push(&mut outbox, frame, 15), Err(Full));
+        assert_eq!(outbox.bytes(), 13);
         frames.release(frame);
         frames.check([&outbox].into_iter());
     }
@@ -389,6 +409,26 @@ mod tests {
         frames.clear(&mut outbox);
         assert!(outbox.is_empty());
         frames.check([&outbox].into_iter());
+    }
+
+    #[test]
+    fn what_many_cleared_queues_keep_of_one_frame_is_counted_once() {
+        let mut frames = Frames::default();
+        let mut outboxes: Vec<Outbox> = (0..100).map(|_| Outbox::default()).collect();
+        let frame = frames.add(Bytes::from(vec![7; 1_000]));
+        for outbox in &mut outboxes {
+            frames.push(outbox, frame, 10_000).unwrap();
+            frames.push(outbox, frame, 10_000).unwrap();
+            frames.advance(outbox, 10);
+        }
+        frames.release(frame);
+        outboxes.iter_mut().for_each(|outbox| frames.clear(outbox));
+        frames.check(outboxes.iter());
+        assert_eq!(frames.bytes(), 1_000 + 100 * size_of::<Node>());
+        for outbox in &mut outboxes {
+            frames.advance(outbox, 990);
+        }
+        assert_eq!(frames.bytes(), 0, "free nodes are not held by anybody");
     }
 
     #[test]
