@@ -7,18 +7,21 @@ use super::channels::ChannelId;
 use super::redis::answers::{GivenUp, Heard};
 use super::redis::snapshots::{Differs, Value};
 use super::redis::subscriptions::Subscription;
-use super::session::{Delivered, State};
+use super::session::{Delivered, Session, State};
 use crate::close::Close;
 use crate::peer::PeerId;
 use crate::refusal::Refusal;
 use crate::report::Report;
 use crate::tick::Tick;
-use crate::wire::ws;
+use crate::wire::ws::{self, Partial};
+
+/// Bytes that may be held for the sake of a Close when the budget is used up.
+const WORTH_A_GOODBYE: usize = 4 << 10;
 
 impl Hub {
     /// Bytes came from Redis.
     pub(super) fn redis_spoke(&mut self, now: Tick, bytes: &[u8]) {
-        self.redis.feed(bytes);
+        self.redis.feed(now, bytes);
         loop {
             match self.hear(now) {
                 Ok(true) => {}
@@ -59,7 +62,7 @@ impl Hub {
                 self.reports.push_back(Report::SubscribeRefused { error });
             }
             Some(Heard::Greeted { version }) => self.link_greeted(now, version),
-            Some(Heard::Canary(delay)) => self.counts.canary_delay = Some(delay),
+            Some(Heard::Canary(delay)) => self.link_proven(delay),
             Some(Heard::Published) => self.counts.published += 1,
             Some(Heard::PublishRefused { publish, error }) => {
                 self.counts.publishes_failed += 1;
@@ -211,8 +214,9 @@ impl Hub {
         }
     }
 
-    /// Makes room in the byte budget for a frame, at the cost of those whose queues are longest: they are
-    /// the reason why it is used up, because a queue that is read empties every turn.
+    /// Makes room in the byte budget for a frame, at the cost of those who hold most of it: a queue that is read
+    /// empties every turn. Messages that were begun and not ended count too: else whoever begins thousands of them
+    /// would have everybody else's queues closed.
     fn relieve(&mut self, now: Tick, bytes: usize) {
         let budget = self.config.limits.budget_bytes_max;
         if self.held_bytes() + bytes <= budget {
@@ -220,30 +224,42 @@ impl Hub {
         }
         let mut closed = 0;
         while self.held_bytes() + bytes > budget / 4 * 3 {
-            let queue = |session: &super::session::Session| match session.state {
-                State::Open(_) => session.outbox.bytes(),
+            let held = |session: &Session| match &session.state {
+                State::Open(open) => {
+                    session.outbox.bytes() + open.partial.as_deref().map_or(0, Partial::bytes)
+                }
                 _ => 0,
             };
-            let longest = self
+            let most = self
                 .peers
                 .sessions()
-                .map(|(_, session)| queue(session))
+                .map(|(_, session)| held(session))
                 .max()
                 .unwrap_or(0);
-            if longest == 0 {
+            if most == 0 {
                 break;
             }
             let slow: Vec<PeerId> = self
                 .peers
                 .sessions()
-                .filter(|(_, session)| queue(session) * 2 >= longest)
+                .filter(|(_, session)| held(session) * 2 >= most)
                 .map(|(id, _)| id)
                 .collect();
             closed += slow.len();
             for id in slow {
                 self.close(now, id, Close::Slow);
+                self.drop_if_stuck(id);
             }
         }
         self.reports.push_back(Report::BudgetReached { closed });
+    }
+
+    /// A Close has to follow the rest of a frame that is partly sent. Where that is large, to say goodbye would hold
+    /// for the whole of `close_timeout` just what had to be freed.
+    fn drop_if_stuck(&mut self, id: PeerId) {
+        let session = self.peers.session(id);
+        if session.is_some_and(|session| session.outbox.bytes() > WORTH_A_GOODBYE) {
+            self.drop_peer(id);
+        }
     }
 }

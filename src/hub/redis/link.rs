@@ -167,9 +167,14 @@ impl Link {
 }
 
 impl Up {
-    /// The greeting is over: the next loss begins with the shortest wait again.
+    /// The greeting is over.
     pub(crate) fn greeted(&mut self) {
         self.greeting_until = None;
+    }
+
+    /// A nonce came back: the next loss begins with the shortest wait again. A greeting alone proves too little:
+    /// a Redis that greets and then closes would be greeted, and subscribed on, thirty times a second.
+    pub(crate) fn proven(&mut self) {
         self.tries = 0;
     }
 
