@@ -160,12 +160,7 @@ impl Hub {
             Door::Embedded => return self.backend_accepted(),
         };
         if full {
-            self.counts.refusals[Refusal::Full.index()] += 1;
-            self.reports.push_back(Report::Refused {
-                from,
-                refusal: Refusal::Full,
-            });
-            return Err(http::refusal(Refusal::Full));
+            return Err(self.full(from));
         }
         let due = now + limits.handshake_timeout;
         let id = self
@@ -362,9 +357,18 @@ impl Hub {
     }
 
     /// What to say to somebody who cannot even be accepted.
-    pub fn full(&mut self) -> Bytes {
+    pub fn full(&mut self, from: From) -> Bytes {
         self.counts.refusals[Refusal::Full.index()] += 1;
+        self.reports.push_back(Report::Refused {
+            from,
+            refusal: Refusal::Full,
+        });
         http::refusal(Refusal::Full)
+    }
+
+    /// Does so much wait that no more should be fetched before some of it is written?
+    pub fn is_crowded(&self) -> bool {
+        self.frames.bytes() > self.config.limits.queues_bytes_max() / 4
     }
 
     fn session_due(&mut self, now: Tick, id: PeerId) {

@@ -48,7 +48,6 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: String,
-    pub(crate) at: Tick,
 }
 
 /// A frame of the gateway.
@@ -175,7 +174,7 @@ impl Client {
     pub(crate) fn read(&mut self, now: Tick, n: usize) {
         self.unread.extend(self.from_hub.drain(..n));
         if self.answer.is_none() {
-            self.read_answer(now);
+            self.read_answer();
         }
         if self.status() == Some(101) {
             while let Some(frame) = self.read_frame() {
@@ -192,7 +191,7 @@ impl Client {
         }
     }
 
-    fn read_answer(&mut self, now: Tick) {
+    fn read_answer(&mut self) {
         let Some(end) = self.unread.windows(4).position(|end| end == b"\r\n\r\n") else {
             return;
         };
@@ -211,12 +210,7 @@ impl Client {
         let body = String::from_utf8(body.to_vec()).unwrap();
         self.unread.drain(..end + 4 + length);
         assert!(status == 101 || self.unread.is_empty());
-        self.answer = Some(Answer {
-            status,
-            head,
-            body,
-            at: now,
-        });
+        self.answer = Some(Answer { status, head, body });
     }
 
     fn read_frame(&mut self) -> Option<Frame> {
