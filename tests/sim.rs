@@ -103,8 +103,10 @@ struct Player {
     hears: BTreeSet<String>,
     speaks: bool,
     echoes: bool,
-    /// It saw its 101 when so many messages had been published, on the so-manieth link.
-    opened: Option<(usize, usize)>,
+    /// The gateway was on its so-manieth link when this one connected.
+    link: usize,
+    /// It saw its 101 when so many messages had been published.
+    opened: Option<usize>,
 }
 
 impl Game {
@@ -204,6 +206,7 @@ impl Game {
             hears,
             speaks,
             echoes,
+            link: self.world.redis.connects,
             opened: None,
         });
     }
@@ -290,10 +293,10 @@ impl Game {
 
     /// Notes who has its 101 now, and that nobody heard what is not theirs.
     fn watch(&mut self) {
-        let (published, links) = (self.world.redis.published.len(), self.world.redis.connects);
+        let published = self.world.redis.published.len();
         for player in &mut self.players {
             if player.opened.is_none() && self.world.clients[player.who].status() == Some(101) {
-                player.opened = Some((published, links));
+                player.opened = Some(published);
             }
         }
     }
@@ -343,7 +346,7 @@ impl Game {
     fn everybody_heard_what_there_was(&self) {
         let places = self.places();
         for player in &self.players {
-            let Some((opened, link)) = player.opened else {
+            let Some(opened) = player.opened else {
                 continue;
             };
             let messages = self.messages_of(player);
@@ -357,7 +360,7 @@ impl Game {
                     player.who
                 );
             }
-            let link_stood = self.world.redis.connects == link;
+            let link_stood = self.world.redis.connects == player.link;
             if link_stood {
                 self.nothing_went_back(player, &messages, &places, opened);
             }

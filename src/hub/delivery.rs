@@ -185,7 +185,12 @@ impl Hub {
         }
         if let Some(value) = &value {
             let peers = match answered.differs_for {
-                Differs::Everybody => self.members(id),
+                Differs::EverybodyBut(mut having) => {
+                    having.sort_unstable();
+                    let mut members = self.members(id);
+                    members.retain(|member| having.binary_search(member).is_err());
+                    members
+                }
                 Differs::Sessions(peers) => peers,
             };
             self.renew(now, id, &peers, value);
