@@ -36,6 +36,8 @@ pub(crate) struct Client {
     pub(crate) is_dropped: bool,
     /// What answered its request.
     pub(crate) answer: Option<Answer>,
+    /// How many messages had been published when it read that.
+    pub(crate) answered_after: usize,
     /// Everything after the 101.
     pub(crate) heard: Vec<Heard>,
     unread: Vec<u8>,
@@ -82,6 +84,7 @@ impl Client {
             leaving: None,
             is_dropped: false,
             answer: None,
+            answered_after: 0,
             heard: Vec::new(),
             unread: Vec::new(),
             said_close: false,
@@ -132,6 +135,11 @@ impl Client {
     /// Does it have its 101?
     pub(crate) fn is_open(&self) -> bool {
         self.status() == Some(101) && !self.is_dropped && self.close().is_none()
+    }
+
+    /// Does it have its 101, and mean to stay?
+    pub(crate) fn is_here(&self) -> bool {
+        self.is_open() && self.leaving.is_none() && !self.said_close
     }
 
     pub(crate) fn status(&self) -> Option<u16> {

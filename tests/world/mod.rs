@@ -8,7 +8,7 @@ pub(crate) mod client;
 pub(crate) mod redis;
 mod resp;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(crate) clients: Vec<Client>,
     pub(crate) now: Tick,
     pub(crate) reports: Vec<Report>,
+    /// Who opened, and what Redis had confirmed then.
+    pub(crate) opened: Vec<(PeerId, BTreeSet<String>)>,
     /// How bytes travel.
     pub(crate) pace: Pace,
     /// Is the hub told of passing time when it asked for it? If not, it is told never.
@@ -55,6 +57,8 @@ pub(crate) enum Pace {
 
 /// More turns than this without a rest are a livelock.
 const TURNS_MAX: usize = 20_000;
+/// So many clients make it too costly to look at each after every turn.
+const CROWD: usize = 500;
 /// What the reactor reads at once.
 const READ_BYTES: usize = 64 << 10;
 
@@ -86,6 +90,7 @@ impl World {
             clients: Vec::new(),
             now: Tick::ZERO,
             reports: Vec::new(),
+            opened: Vec::new(),
             pace: Pace::Whole,
             is_punctual: true,
             link: None,
@@ -150,6 +155,7 @@ impl World {
         if let Some(id) = self.link {
             let why = "connection reset by peer".to_owned();
             self.hub.lost(self.now, id, Lost::Failed(why));
+            self.note();
         }
     }
 
@@ -197,11 +203,9 @@ impl World {
         busy |= self.write();
         busy |= self.act();
         busy |= self.read();
-        while let Some(report) = self.hub.next_report() {
-            self.reports.push(report);
-        }
+        self.note();
         // In a crowd each look at everybody counts.
-        if self.clients.len() < 100 || !busy {
+        if self.clients.len() < CROWD || !busy {
             self.hub.check();
         }
         busy
@@ -217,6 +221,7 @@ impl World {
             let n = self.pace.some(waiting);
             let mut bytes = self.redis.take(n);
             self.hub.received(self.now, id, &mut bytes);
+            self.note();
         }
         waiting > 0
     }
@@ -238,7 +243,21 @@ impl World {
                 self.hub.lost(self.now, client.id, lost);
             }
         }
+        self.note();
         busy
+    }
+
+    /// Takes the hub's reports, and writes down what each session that opens may rely on.
+    fn note(&mut self) {
+        while let Some(report) = self.hub.next_report() {
+            if let Report::Opened { id, channels, .. } = &report
+                && *channels > 0
+                && self.clients.len() < CROWD
+            {
+                self.opened.push((*id, self.redis.heard()));
+            }
+            self.reports.push(report);
+        }
     }
 
     fn elapse(&mut self) -> bool {
@@ -252,6 +271,7 @@ impl World {
     /// Tells the hub the time.
     pub(crate) fn elapsed(&mut self) {
         self.hub.elapsed(self.now);
+        self.note();
         let deadline = self.hub.deadline();
         assert!(
             deadline.is_none_or(|due| due > self.now),
@@ -353,7 +373,11 @@ impl World {
             if !client.from_hub.is_empty() || client.is_ended && client.leaving.is_none() {
                 let n = self.pace.some(client.from_hub.len());
                 busy |= n > 0 || !client.from_hub.is_empty();
+                let is_new = client.answer.is_none();
                 client.read(self.now, n);
+                if is_new {
+                    client.answered_after = self.redis.published.len();
+                }
             }
             if client.is_blocked && client.from_hub.len() < client.room {
                 client.is_blocked = false;
