@@ -60,6 +60,8 @@ pub(crate) struct Published {
     pub(crate) payload: Vec<u8>,
     /// The connection on which the gateway was told, if it listened, and at which byte of it the telling ends.
     pub(crate) told: Option<(usize, u64)>,
+    /// How many connections there had been.
+    pub(crate) connects: usize,
 }
 
 #[derive(Debug)]
@@ -121,6 +123,10 @@ impl Redis {
     /// The connection is gone, with all that was on its way.
     pub(crate) fn cut(&mut self) {
         self.connection = None;
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connection.is_some()
     }
 
     /// The gateway said this.
@@ -250,6 +256,11 @@ impl Redis {
         self.late.insert(turn, late);
     }
 
+    /// Is a SETEX of this channel still to be said?
+    pub(crate) fn is_late(&self, channel: &str) -> bool {
+        self.late.values().any(|(key, _)| key == channel.as_bytes())
+    }
+
     /// SETEX alone.
     pub(crate) fn set(&mut self, key: &str, value: impl AsRef<[u8]>) {
         self.persist(key.as_bytes(), value.as_ref());
@@ -313,6 +324,7 @@ impl Redis {
             channel: String::from_utf8_lossy(channel).into_owned(),
             payload: payload.to_vec(),
             told: None,
+            connects: self.connects,
         });
         let Some(link) = link.filter(|link| link.channels.contains(channel)) else {
             return 0;
