@@ -24,6 +24,7 @@ mod differential; // the message layer against tungstenite's own
 mod embedded;
 
 // Real processes.
+mod attacks; // strangers who mean harm, and bursts that do it
 mod nginx; // behind a real one, by the README
 mod original; // the package that we succeed, as publisher
 mod outages; // Redis goes and comes back
