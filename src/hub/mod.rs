@@ -386,6 +386,10 @@ impl Hub {
             && !session.outbox.is_empty()
         {
             session.dirty = true;
+            if session.door == Door::Admin {
+                // Whether the loop turns is asked when it has most to do.
+                return self.dirty.push_front(id);
+            }
             self.dirty.push_back(id);
         }
     }
