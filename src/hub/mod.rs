@@ -362,7 +362,7 @@ impl Hub {
         http::refusal(Refusal::Full)
     }
 
-    /// Does so much wait that no more should be fetched before some of it is written?
+    /// Does so much wait that some should be written before more is fetched?
     pub fn is_crowded(&self) -> bool {
         self.held_bytes() > self.config.limits.budget_bytes_max / 4
     }
@@ -386,11 +386,11 @@ impl Hub {
             && !session.outbox.is_empty()
         {
             session.dirty = true;
-            if session.door == Door::Admin {
+            match session.door {
                 // Whether the loop turns is asked when it has most to do.
-                return self.dirty.push_front(id);
+                Door::Admin => self.dirty.push_front(id),
+                _ => self.dirty.push_back(id),
             }
-            self.dirty.push_back(id);
         }
     }
 
