@@ -214,6 +214,11 @@ impl Hub {
         }
     }
 
+    /// Does so much wait that some should be written before more is fetched?
+    pub fn is_crowded(&self) -> bool {
+        self.held_bytes() > self.config.limits.budget_bytes_max / 4
+    }
+
     /// Makes room in the byte budget for a frame, at the cost of those who hold most of it: a queue that is read
     /// empties every turn. Messages that were begun and not ended count too: else whoever begins thousands of them
     /// would have everybody else's queues closed.

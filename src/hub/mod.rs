@@ -362,11 +362,6 @@ impl Hub {
         http::refusal(Refusal::Full)
     }
 
-    /// Does so much wait that some should be written before more is fetched?
-    pub fn is_crowded(&self) -> bool {
-        self.held_bytes() > self.config.limits.budget_bytes_max / 4
-    }
-
     fn session_due(&mut self, now: Tick, id: PeerId) {
         let Some(session) = self.peers.session_mut(id) else {
             return;
