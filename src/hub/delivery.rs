@@ -252,6 +252,11 @@ impl Hub {
         }
     }
 
+    /// Does so much wait that some should be written before more is fetched?
+    pub fn is_crowded(&self) -> bool {
+        self.frames.bytes() > self.config.limits.queues_bytes_max() / 4
+    }
+
     /// Makes room in the byte budget for a frame, at the cost of those whose queues are longest: they are
     /// the reason why it is used up, because a queue that is read empties every turn.
     pub(super) fn relieve(&mut self, now: Tick, bytes: usize) {

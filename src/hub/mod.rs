@@ -366,11 +366,6 @@ impl Hub {
         http::refusal(Refusal::Full)
     }
 
-    /// Does so much wait that no more should be fetched before some of it is written?
-    pub fn is_crowded(&self) -> bool {
-        self.frames.bytes() > self.config.limits.queues_bytes_max() / 4
-    }
-
     fn session_due(&mut self, now: Tick, id: PeerId) {
         let Some(session) = self.peers.session_mut(id) else {
             return;
@@ -390,7 +385,11 @@ impl Hub {
             && !session.outbox.is_empty()
         {
             session.dirty = true;
-            self.dirty.push_back(id);
+            match session.door {
+                // Whether the loop turns is asked when it has most to do.
+                Door::Admin => self.dirty.push_front(id),
+                _ => self.dirty.push_back(id),
+            }
         }
     }
 }

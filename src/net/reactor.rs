@@ -31,6 +31,8 @@ use crate::tick::Tick;
 
 /// Sockets written between two looks at the events.
 const WRITE_SLICE: usize = 256;
+/// Bytes written between two looks at the events: some milliseconds' worth.
+const SLICE_BYTES: usize = 8 << 20;
 /// Bytes written to one socket in one turn: a fast reader of large messages may not starve the others. It is more
 /// than what Redis can bring in one turn: the queue of a client that hears all of it must not grow for that alone.
 const WRITE_BYTES: usize = 1 << 20;
@@ -250,43 +252,53 @@ impl Reactor {
 
     /// Writes to those who have something to read, a slice of them; says whether there are more.
     fn write(&mut self, now: Tick) -> bool {
+        let mut written = 0;
         for _ in 0..self.unwritten.len() {
-            let Some(id) = self.unwritten.pop_front() else {
-                break;
-            };
-            self.write_to(now, id);
+            match self.unwritten.pop_front() {
+                Some(id) if written < SLICE_BYTES => written += self.write_to(now, id),
+                Some(id) => self.unwritten.push_back(id),
+                None => break,
+            }
         }
+        written = 0;
         for _ in 0..WRITE_SLICE {
             match self.hub.next_write() {
-                Some(id) => self.write_to(now, id),
+                Some(id) => written += self.write_to(now, id),
                 None => return false,
+            }
+            if written >= SLICE_BYTES {
+                break;
             }
         }
         true
     }
 
-    fn write_to(&mut self, now: Tick, id: PeerId) {
-        let Some(socket) = at(&mut self.sockets, id) else {
-            return;
-        };
-        let mut budget = WRITE_BYTES;
-        while !socket.blocked {
+    /// Writes to one, and says how many bytes.
+    fn write_to(&mut self, now: Tick, id: PeerId) -> usize {
+        let mut written = 0;
+        while let Some(socket) = at(&mut self.sockets, id)
+            && !socket.blocked
+        {
             let bytes = self.hub.pending(id, &mut self.cork);
             if bytes.is_empty() {
-                return;
+                break;
             }
-            if budget == 0 {
+            if written >= WRITE_BYTES {
                 self.unwritten.push_back(id);
-                return;
+                break;
             }
             match socket.put(bytes, self.poll.registry()) {
                 Ok(n) => {
-                    budget = budget.saturating_sub(n);
+                    written += n;
                     self.hub.sent(id, n);
                 }
-                Err(error) => return self.hub.lost(now, id, Lost::Failed(error.to_string())),
+                Err(error) => {
+                    self.hub.lost(now, id, Lost::Failed(error.to_string()));
+                    break;
+                }
             }
         }
+        written
     }
 
     pub(super) fn put(&mut self, socket: Socket) {

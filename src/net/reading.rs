@@ -16,7 +16,10 @@ pub(super) const READ_BYTES: usize = 64 << 10;
 /// Reads from Redis in one turn.
 const REDIS_READS: usize = 8;
 /// How long Redis waits at most for a fan-out: below the patience of the canary.
-const REDIS_WAITS: Duration = Duration::from_millis(250);
+const REDIS_WAITS: Duration = Duration::from_millis(150);
+/// How long Redis is read at most before others have their turn: small messages for thousands of clients cost far
+/// more than their bytes.
+const REDIS_TAKES: Duration = Duration::from_millis(20);
 impl Reactor {
     pub(super) fn list(&mut self, id: PeerId) {
         if let Some(socket) = at(&mut self.sockets, id)
@@ -56,12 +59,13 @@ impl Reactor {
         }
         for _ in 0..REDIS_READS {
             let more = self.read_once(now, link);
-            if !more || self.hub.has_writes() && self.hub.is_crowded() {
-                break;
+            // Counted from its beginning, the next read would be overdue at once.
+            self.redis_read_at = self.clock.now();
+            let crowded = self.hub.has_writes() && self.hub.is_crowded();
+            if !more || crowded || self.redis_read_at >= now + REDIS_TAKES {
+                return;
             }
         }
-        // Counted from its end: one that queues for thousands takes its time, and the next would be overdue at once.
-        self.redis_read_at = self.clock.now();
     }
 
     /// Reads one socket once; says whether there may be more.
