@@ -206,7 +206,7 @@ impl Frames {
         if rest.sent > 0
             && let Some((frame, next)) = self.part(rest.head)
         {
-            // The frame stays the one that others wait for, too: a copy would be counted once for each of them.
+            // It stays the frame that others wait for, too: a copy would be counted once for each of them.
             outbox.bytes = frame.len() as u32 - rest.sent;
             (outbox.head, outbox.tail, outbox.sent) = (rest.head, rest.head, rest.sent);
             if let Some(node) = self.nodes.get_mut(rest.head as usize) {
@@ -219,8 +219,8 @@ impl Frames {
         }
     }
 
-    /// Bytes of all frames that wait anywhere, each counted once, and of the queues' nodes. Free nodes do not count: the
-    /// room is kept for the next burst, and nobody could make it smaller by closing sessions.
+    /// Bytes of all frames that wait anywhere, each counted once, and of the queues' nodes. Free nodes do not count:
+    /// the room is kept for the next burst, and nobody could make it smaller by closing sessions.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes + self.used * size_of::<Node>()
     }
