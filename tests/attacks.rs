@@ -93,7 +93,9 @@ fn what_waited_for_those_who_were_closed_is_held_by_nobody() {
 #[test]
 fn the_way_to_redis_has_a_descriptor_whoever_takes_the_others() {
     let mut redis = Redis::start();
-    let gateway = Gateway::launch_with_descriptors(330, &["--redis", &redis.tcp_url()]);
+    // Those who say nothing must stay for the whole of the test.
+    let arguments = ["--redis", &redis.tcp_url(), "--handshake-timeout", "5m"];
+    let gateway = Gateway::launch_with_descriptors(330, &arguments);
     gateway.wait_ready();
     let mut session = gateway.client("f?subscribe-broadcast");
     let stranger = || Stream::connect(&gateway.address()).unwrap();

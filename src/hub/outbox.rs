@@ -238,7 +238,7 @@ impl Frames {
         if (rest.sent > 0 || but_first)
             && let Some((frame, next)) = self.part(rest.head)
         {
-            // The frame stays the one that others wait for, too: a copy would be counted once for each of them.
+            // It stays the frame that others wait for, too: a copy would be counted once for each of them.
             outbox.bytes = frame.len() as u32 - rest.sent;
             (outbox.head, outbox.tail, outbox.sent) = (rest.head, rest.head, rest.sent);
             if let Some(node) = self.nodes.get_mut(rest.head as usize) {

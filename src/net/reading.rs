@@ -17,6 +17,8 @@ pub(super) const READ_BYTES: usize = 64 << 10;
 const REDIS_READS: usize = 8;
 /// How long Redis waits at most for a fan-out: below the patience of the canary.
 const REDIS_WAITS: Duration = Duration::from_millis(150);
+/// Bytes read from Redis when it has waited so long and its burst is still not written: enough to see that it lives.
+const REDIS_SIP: usize = 4 << 10;
 /// How long Redis is read at most before others have their turn: small messages for thousands of clients cost far
 /// more than their bytes.
 const REDIS_TAKES: Duration = Duration::from_millis(20);
@@ -44,7 +46,7 @@ impl Reactor {
             socket.listed = false;
             let more = match self.link == Some(id) {
                 true => socket.readable != Readable::Drained,
-                false => self.read_once(now, id),
+                false => self.read_once(now, id, READ_BYTES),
             };
             if more {
                 self.list(id);
@@ -58,24 +60,25 @@ impl Reactor {
             return;
         }
         for _ in 0..REDIS_READS {
-            let more = self.read_once(now, link);
+            let crowded = self.hub.has_writes() && self.hub.is_crowded();
+            let bytes = if crowded { REDIS_SIP } else { READ_BYTES };
+            let more = self.read_once(now, link, bytes);
             // Counted from its beginning, the next read would be overdue at once.
             self.redis_read_at = self.clock.now();
-            let crowded = self.hub.has_writes() && self.hub.is_crowded();
             if !more || crowded || self.redis_read_at >= now + REDIS_TAKES {
                 return;
             }
         }
     }
 
-    /// Reads one socket once; says whether there may be more.
-    fn read_once(&mut self, now: Tick, id: PeerId) -> bool {
+    /// Reads one socket once, so many bytes at most; says whether there may be more.
+    fn read_once(&mut self, now: Tick, id: PeerId, bytes: usize) -> bool {
         let Some(socket) =
             at(&mut self.sockets, id).filter(|socket| socket.readable != Readable::Drained)
         else {
             return false;
         };
-        let lost = match socket.take(&mut self.scratch) {
+        let lost = match socket.take(self.scratch.get_mut(..bytes).unwrap_or_default()) {
             Ok(Taken::Nothing) => return false,
             Ok(Taken::Bytes { n, more }) => {
                 self.hub

@@ -21,7 +21,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// So much longer at most, while bytes come: who sends and never answers is no better than who stalls.
-const BUSY: Duration = Duration::from_secs(5);
+const BUSY: Duration = Duration::from_secs(15);
 
 /// The probe of one link.
 #[derive(Debug)]
@@ -188,7 +188,7 @@ mod tests {
         while canary.elapsed(at(now)) != Verdict::Dead {
             canary.alive(at(now));
             now += 100;
-            assert!(now < 12_000, "it never ended");
+            assert!(now < 40_000, "it never ended");
         }
     }
 }
