@@ -61,7 +61,7 @@ pub struct Limits {
     pub message_bytes_max: usize,
     /// Messages a second from one client.
     pub messages_per_second_max: u32,
-    /// Bytes that may wait for one client; one message of any size may wait alone.
+    /// Bytes that may wait for one client behind the message that is being sent, which may have any size.
     pub queue_bytes_max: usize,
     /// Bytes that may wait for all clients together, and be half-received from them.
     pub budget_bytes_max: usize,

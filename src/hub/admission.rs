@@ -55,6 +55,9 @@ impl Hub {
             }
             Ok(Some((Ok(Asked::Session(grant)), length))) => {
                 let early = bytes.get(length..).unwrap_or_default().to_vec();
+                if early.len() > self.config.limits.head_bytes_max {
+                    return self.refuse(now, id, Refusal::HeadTooLarge);
+                }
                 self.admit(now, id, *grant, early);
             }
             Ok(Some((Ok(Asked::Answer(answer)), _))) => self.answer(now, id, answer),

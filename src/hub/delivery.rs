@@ -7,7 +7,7 @@ use super::channels::{Channel, ChannelId};
 use super::redis::answers::{GivenUp, Heard};
 use super::redis::snapshots::{Differs, Value};
 use super::redis::subscriptions::Subscription;
-use super::session::{Delivered, State};
+use super::session::{Delivered, Session, State};
 use crate::close::Close;
 use crate::peer::PeerId;
 use crate::refusal::Refusal;
@@ -15,10 +15,13 @@ use crate::report::Report;
 use crate::tick::Tick;
 use crate::wire::ws;
 
+/// Bytes that may be held for the sake of a Close when the budget is used up.
+const WORTH_A_GOODBYE: usize = 4 << 10;
+
 impl Hub {
     /// Bytes came from Redis.
     pub(super) fn redis_spoke(&mut self, now: Tick, bytes: &[u8]) {
-        self.redis.feed(bytes);
+        self.redis.feed(now, bytes);
         loop {
             match self.hear(now) {
                 Ok(true) => {}
@@ -55,7 +58,7 @@ impl Hub {
                 self.subscribe_refused(now, &channels, error);
             }
             Some(Heard::Greeted) => self.link_greeted(now),
-            Some(Heard::Canary(delay)) => self.counts.canary_delay = Some(delay),
+            Some(Heard::Canary(delay)) => self.link_proven(delay),
             Some(Heard::Published) => self.counts.published += 1,
             Some(Heard::PublishRefused { publish, error }) => {
                 self.counts.publishes_failed += 1;
@@ -182,7 +185,12 @@ impl Hub {
         }
         if let Some(value) = &value {
             let peers = match answered.differs_for {
-                Differs::Everybody => self.members(id),
+                Differs::EverybodyBut(mut having) => {
+                    having.sort_unstable();
+                    let mut members = self.members(id);
+                    members.retain(|member| having.binary_search(member).is_err());
+                    members
+                }
                 Differs::Sessions(peers) => peers,
             };
             self.renew(now, id, &peers, value);
@@ -244,6 +252,11 @@ impl Hub {
         }
     }
 
+    /// Does so much wait that some should be written before more is fetched?
+    pub fn is_crowded(&self) -> bool {
+        self.frames.bytes() > self.config.limits.queues_bytes_max() / 4
+    }
+
     /// Makes room in the byte budget for a frame, at the cost of those whose queues are longest: they are
     /// the reason why it is used up, because a queue that is read empties every turn.
     pub(super) fn relieve(&mut self, now: Tick, bytes: usize) {
@@ -253,32 +266,42 @@ impl Hub {
         }
         let mut closed = 0;
         while self.frames.bytes() + bytes > budget / 4 * 3 {
-            let queue = |session: &super::session::Session| match session.state {
+            let queue = |session: &Session| match session.state {
                 State::Open(_) => session.outbox.bytes(),
                 _ => 0,
             };
-            let longest = self
+            let most = self
                 .peers
                 .sessions()
                 .map(|(_, session)| queue(session))
                 .max()
                 .unwrap_or(0);
-            if longest == 0 {
+            if most == 0 {
                 break;
             }
             let slow: Vec<PeerId> = self
                 .peers
                 .sessions()
-                .filter(|(_, session)| queue(session) * 2 >= longest)
+                .filter(|(_, session)| queue(session) * 2 >= most)
                 .map(|(id, _)| id)
                 .collect();
             closed += slow.len();
             for id in slow {
                 self.close(now, id, Close::Slow);
+                self.drop_if_stuck(id);
             }
         }
         if closed > 0 {
             self.reports.push_back(Report::BudgetReached { closed });
+        }
+    }
+
+    /// A Close has to follow the rest of a frame that is partly sent. Where that is large, to say goodbye would hold
+    /// for the whole of `close_timeout` just what had to be freed.
+    fn drop_if_stuck(&mut self, id: PeerId) {
+        let session = self.peers.session(id);
+        if session.is_some_and(|session| session.outbox.bytes() > WORTH_A_GOODBYE) {
+            self.drop_peer(id);
         }
     }
 }

@@ -160,12 +160,7 @@ impl Hub {
             Door::Embedded => return self.backend_accepted(),
         };
         if full {
-            self.counts.refusals[Refusal::Full.index()] += 1;
-            self.reports.push_back(Report::Refused {
-                from,
-                refusal: Refusal::Full,
-            });
-            return Err(http::refusal(Refusal::Full));
+            return Err(self.full(from));
         }
         let due = now + limits.handshake_timeout;
         let id = self
@@ -362,8 +357,12 @@ impl Hub {
     }
 
     /// What to say to somebody who cannot even be accepted.
-    pub fn full(&mut self) -> Bytes {
+    pub fn full(&mut self, from: From) -> Bytes {
         self.counts.refusals[Refusal::Full.index()] += 1;
+        self.reports.push_back(Report::Refused {
+            from,
+            refusal: Refusal::Full,
+        });
         http::refusal(Refusal::Full)
     }
 
@@ -386,7 +385,11 @@ impl Hub {
             && !session.outbox.is_empty()
         {
             session.dirty = true;
-            self.dirty.push_back(id);
+            match session.door {
+                // Whether the loop turns is asked when it has most to do.
+                Door::Admin => self.dirty.push_front(id),
+                _ => self.dirty.push_back(id),
+            }
         }
     }
 }

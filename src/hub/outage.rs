@@ -30,9 +30,14 @@ impl Hub {
         let version = std::mem::take(&mut up.version);
         let channels = self.channels.len();
         self.redis.start(now, &mut self.channels);
-        self.outage = None;
         self.reports
             .push_back(Report::Link(LinkReport::Ready { version, channels }));
+    }
+
+    /// A nonce is back: the link is proven, and the outage over.
+    pub(super) fn link_proven(&mut self, delay: Duration) {
+        self.outage = None;
+        self.counts.canary_delay = Some(delay);
     }
 
     /// The link is lost: sessions stay, whoever was about to join is told to come back.

@@ -136,21 +136,29 @@ impl Frames {
         self.unlink(frame.0);
     }
 
-    /// Queues a frame. Any frame may wait alone, so that one large message reaches a reader who keeps up;
-    /// behind others it must fit into `bytes_max`.
+    /// Queues a frame. The first may be of any size, so that one large message reaches a reader who keeps up;
+    /// what waits behind it must fit into `bytes_max`. (Were the first counted too, a ping that falls due
+    /// while a large message is on its way would end a session that reads as fast as it can.)
     pub(crate) fn push(
         &mut self,
         outbox: &mut Outbox,
         frame: FrameId,
         bytes_max: usize,
     ) -> Result<(), Full> {
-        let Some(entry) = self.entries.get_mut(frame.0 as usize) else {
+        let Some(entry) = self.entries.get(frame.0 as usize) else {
             return Ok(());
         };
         let length = entry.bytes.len();
-        if !outbox.is_empty() && outbox.bytes() + length > bytes_max {
-            return Err(Full);
+        if outbox.bytes() + length > bytes_max && !outbox.is_empty() {
+            let first = self.part(outbox.head).map_or(0, |(first, _)| first.len());
+            let behind = outbox.bytes() + outbox.sent as usize - first;
+            if behind + length > bytes_max {
+                return Err(Full);
+            }
         }
+        let Some(entry) = self.entries.get_mut(frame.0 as usize) else {
+            return Ok(());
+        };
         entry.references += 1;
         self.link(outbox, frame.0, length);
         Ok(())
@@ -226,19 +234,20 @@ impl Frames {
     /// Forgets everything that waits but the rest of a frame that is partly sent: the one place where a
     /// Close may follow without landing inside another frame. `but_first`: the first frame stays in any case.
     pub(crate) fn clear(&mut self, outbox: &mut Outbox, but_first: bool) {
-        let partly = outbox.sent > 0 || but_first;
-        let mut kept = None;
-        while let Some((frame, _)) = self.part(outbox.head) {
-            if partly && kept.is_none() {
-                kept = Some((frame.clone(), outbox.sent));
+        let mut rest = std::mem::take(outbox);
+        if (rest.sent > 0 || but_first)
+            && let Some((frame, next)) = self.part(rest.head)
+        {
+            // It stays the frame that others wait for, too: a copy would be counted once for each of them.
+            outbox.bytes = frame.len() as u32 - rest.sent;
+            (outbox.head, outbox.tail, outbox.sent) = (rest.head, rest.head, rest.sent);
+            if let Some(node) = self.nodes.get_mut(rest.head as usize) {
+                node.next = NONE;
             }
-            self.pop(outbox);
+            rest.head = next;
         }
-        *outbox = Outbox::default();
-        if let Some((frame, sent)) = kept {
-            self.push_own(outbox, frame);
-            outbox.sent = sent;
-            outbox.bytes -= sent;
+        while rest.head != NONE {
+            self.pop(&mut rest);
         }
     }
 
@@ -419,13 +428,16 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_is_checked_before_adding_but_one_frame_may_wait_alone() {
+    fn the_bound_is_checked_before_adding_but_the_first_frame_may_have_any_size() {
         let (mut frames, mut outbox) = (Frames::default(), Outbox::default());
         let frame = frames.add(Bytes::from_static(b"12345678"));
         assert_eq!(frames.push(&mut outbox, frame, 4), Ok(()));
-        assert_eq!(frames.push(&mut outbox, frame, 15), Err(Full));
+        assert_eq!(frames.push(&mut outbox, frame, 7), Err(Full));
         assert_eq!(outbox.bytes(), 8);
-        assert_eq!(frames.push(&mut outbox, frame, 16), Ok(()));
+        assert_eq!(frames.push(&mut outbox, frame, 8), Ok(()));
+        frames.advance(&mut outbox, 3);
+        assert_eq!(frames.push(&mut outbox, frame, 15), Err(Full));
+        assert_eq!(outbox.bytes(), 13);
         frames.release(frame);
         frames.check([&outbox].into_iter());
     }
@@ -447,6 +459,28 @@ mod tests {
         frames.clear(&mut outbox, true);
         assert_eq!(drained(&mut frames, &mut outbox, 3), "first");
         frames.check([&outbox].into_iter());
+    }
+
+    #[test]
+    fn what_many_cleared_queues_keep_of_one_frame_is_counted_once() {
+        let mut frames = Frames::default();
+        let mut outboxes: Vec<Outbox> = (0..100).map(|_| Outbox::default()).collect();
+        let frame = frames.add(Bytes::from(vec![7; 1_000]));
+        for outbox in &mut outboxes {
+            frames.push(outbox, frame, 10_000).unwrap();
+            frames.push(outbox, frame, 10_000).unwrap();
+            frames.advance(outbox, 10);
+        }
+        frames.release(frame);
+        outboxes
+            .iter_mut()
+            .for_each(|outbox| frames.clear(outbox, false));
+        frames.check(outboxes.iter());
+        assert_eq!(frames.bytes(), 1_000 + 100 * size_of::<Node>());
+        for outbox in &mut outboxes {
+            frames.advance(outbox, 990);
+        }
+        assert_eq!(frames.bytes(), 0, "free nodes are not held by anybody");
     }
 
     #[test]

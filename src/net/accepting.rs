@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use tracing::warn;
@@ -9,22 +10,26 @@ use tracing::warn;
 use super::reactor::Reactor;
 use super::socket::{Socket, Stream};
 use crate::hub::Lost;
-use crate::peer::PeerId;
+use crate::peer::{Door, PeerId};
 use crate::tick::Tick;
 
 /// Connections accepted from one listener in one turn.
 const ACCEPT_BATCH: usize = 64;
+/// The same, while others wait to be written to. Not none: under a load that never lets up, nobody would get in any
+/// more, and the operator's question whether the loop turns would stay without an answer.
+const ACCEPT_FEW: usize = 4;
 /// How long to wait when the process has no descriptor left.
 const DESCRIPTOR_WAIT: Duration = Duration::from_millis(100);
 
 impl Reactor {
-    pub(super) fn accept(&mut self, now: Tick) {
+    pub(super) fn accept(&mut self, now: Tick, busy: bool) {
         if self.accept_again_at.is_some_and(|again| again > now) {
             return;
         }
         self.accept_again_at = None;
+        let batch = if busy { ACCEPT_FEW } else { ACCEPT_BATCH };
         for at in 0..self.listeners.len() {
-            for _ in 0..ACCEPT_BATCH {
+            for _ in 0..batch {
                 let Some(listener) = self.listeners.get_mut(at).filter(|listener| listener.ready)
                 else {
                     break;
@@ -32,6 +37,11 @@ impl Reactor {
                 let door = listener.door;
                 match listener.accept() {
                     Ok(None) => break,
+                    Ok(Some((stream, from)))
+                        if door == Door::Client && self.is_reserved(&stream) =>
+                    {
+                        say_and_close(stream, &self.hub.full(from));
+                    }
                     Ok(Some((stream, from))) => match self.hub.accepted(now, door, from) {
                         Ok(id) => self.open(now, id, stream),
                         Err(answer) => say_and_close(stream, &answer),
@@ -52,12 +62,18 @@ impl Reactor {
         self.accept_again_at = Some(now + DESCRIPTOR_WAIT);
         self.spare = None;
         if let Some(listener) = self.listeners.get_mut(at)
-            && let Ok(Some((stream, _))) = listener.accept()
+            && let Ok(Some((stream, from))) = listener.accept()
         {
             listener.ready = true;
-            say_and_close(stream, &self.hub.full());
+            say_and_close(stream, &self.hub.full(from));
         }
         self.spare = File::open("/dev/null").ok();
+    }
+
+    /// A new descriptor is the lowest that is free: one so high means that few are left, and those are for the way
+    /// to Redis, to a name server and to the operator. Clients may not take them, however many come.
+    fn is_reserved(&self, stream: &Stream) -> bool {
+        stream.as_fd().as_raw_fd() as u64 >= self.client_descriptors
     }
 
     fn open(&mut self, now: Tick, id: PeerId, stream: Stream) {

@@ -1,7 +1,8 @@
 //! Connecting to Redis: looking its name up, and trying its addresses in turn.
 //!
 //! A name server may take many seconds, and the reactor has one thread; so a name is looked up on a thread of its
-//! own, which ends with the answer. An address needs none.
+//! own, which ends with the answer. An address needs none. A name server that takes longer than the hub has patience
+//! is asked once all the same: its answer serves the try that waits for it then.
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,12 +24,16 @@ pub(crate) struct Connector {
     address: RedisAddress,
     /// Addresses not yet tried, for this peer.
     left: Option<(PeerId, VecDeque<SocketAddr>)>,
+    /// The peer that waits for the name server's answer.
+    waiting: Option<PeerId>,
+    /// A name server is asked.
+    asked: bool,
     answers: Receiver<Answer>,
     answered: Sender<Answer>,
     waker: Arc<Waker>,
 }
 
-type Answer = (PeerId, io::Result<Vec<SocketAddr>>);
+type Answer = io::Result<Vec<SocketAddr>>;
 
 impl Connector {
     /// `waker` wakes the reactor when a name server has answered.
@@ -37,6 +42,8 @@ impl Connector {
         Connector {
             address,
             left: None,
+            waiting: None,
+            asked: false,
             answers,
             answered,
             waker,
@@ -57,7 +64,9 @@ impl Connector {
 
     /// A name that was looked up: whose it is, and a stream being connected to its first address.
     pub(crate) fn looked_up(&mut self) -> Option<(PeerId, io::Result<Stream>)> {
-        let (id, answer) = self.answers.try_recv().ok()?;
+        let answer = self.answers.try_recv().ok()?;
+        self.asked = false;
+        let id = self.waiting.take()?;
         let stream = answer.and_then(|addresses| {
             self.left = Some((id, addresses.into()));
             self.try_next(id)
@@ -75,7 +84,16 @@ impl Connector {
         left.pop_front().map(connect)
     }
 
-    fn look_up(&self, id: PeerId, host: String, port: u16) -> io::Result<()> {
+    /// Nobody wants this connection any more. Its place may soon be another's, so nothing may come for it later.
+    pub(crate) fn forget(&mut self, id: PeerId) {
+        self.waiting = self.waiting.filter(|waiting| *waiting != id);
+    }
+
+    fn look_up(&mut self, id: PeerId, host: String, port: u16) -> io::Result<()> {
+        self.waiting = Some(id);
+        if self.asked {
+            return Ok(());
+        }
         let (answered, waker) = (self.answered.clone(), Arc::clone(&self.waker));
         thread::Builder::new()
             .name("resolver".to_owned())
@@ -84,10 +102,11 @@ impl Connector {
                     .to_socket_addrs()
                     .map(Iterator::collect);
                 // If the reactor is gone nobody wants the answer.
-                if answered.send((id, addresses)).is_ok() {
+                if answered.send(addresses).is_ok() {
                     let _ = waker.wake();
                 }
             })?;
+        self.asked = true;
         Ok(())
     }
 }
@@ -96,4 +115,49 @@ fn connect(address: SocketAddr) -> io::Result<Stream> {
     let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     Ok(Stream::Tcp(stream))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mio::{Events, Poll, Token};
+
+    use super::*;
+
+    #[test]
+    fn a_late_answer_is_for_whoever_waits_now_and_never_for_one_that_was_given_up() {
+        let mut poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let address = RedisAddress::Tcp {
+            host: "localhost".to_owned(),
+            port: 1,
+        };
+        let mut connector = Connector::new(address, waker);
+        let mut wait = || {
+            let mut events = Events::with_capacity(1);
+            poll.poll(&mut events, Some(Duration::from_secs(10)))
+                .unwrap();
+            assert!(!events.is_empty(), "the name server answered");
+        };
+        let (first, second) = (peer(1), peer(2));
+        assert!(connector.begin(first).unwrap().is_none());
+        wait();
+        connector.forget(first);
+        assert!(connector.looked_up().is_none());
+
+        assert!(connector.begin(first).unwrap().is_none());
+        connector.forget(first);
+        assert!(connector.begin(second).unwrap().is_none());
+        wait();
+        assert_eq!(connector.looked_up().map(|(id, _)| id), Some(second));
+        assert!(connector.looked_up().is_none(), "it was asked once");
+    }
+
+    fn peer(generation: u32) -> PeerId {
+        PeerId {
+            index: 7,
+            generation,
+        }
+    }
 }

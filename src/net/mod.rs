@@ -9,6 +9,7 @@ mod connect;
 mod connecting;
 mod listener;
 mod reactor;
+mod reading;
 mod signals;
 mod socket;
 mod tell;
@@ -33,6 +34,10 @@ pub use self::reactor::Handle;
 
 /// Descriptors that are not sessions: listeners, Redis, epoll, logs, names being looked up, admin connections.
 const OTHER_DESCRIPTORS: u64 = 256;
+
+/// Of those, what no client gets, whatever is not accounted for: the way to Redis and to a name server, and the
+/// operator's.
+const RESERVED_DESCRIPTORS: u64 = 16;
 
 /// A gateway with its sockets bound.
 ///
@@ -83,7 +88,7 @@ impl Gateway {
         mut config: Config,
         subscriber: Box<dyn Subscriber>,
     ) -> Result<Gateway, ServeError> {
-        fit_to_descriptors(&mut config);
+        let files = fit_to_descriptors(&mut config);
         let mut listeners = Vec::new();
         let mut bound = Bound {
             clients: Vec::new(),
@@ -114,8 +119,10 @@ impl Gateway {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let connector = Connector::new(config.redis.address.clone(), Arc::clone(&waker));
         let hub = Hub::new(config, subscriber, fastrand::u64(..));
+        let mut reactor = Reactor::new(hub, poll, listeners, connector)?;
+        reactor.client_descriptors = files.saturating_sub(RESERVED_DESCRIPTORS);
         Ok(Gateway {
-            reactor: Reactor::new(hub, poll, listeners, connector)?,
+            reactor,
             bound,
             waker,
         })
@@ -169,8 +176,8 @@ fn tcp(listen: &Listen) -> Option<SocketAddr> {
     }
 }
 
-/// Raises the limit of open files as far as it may be, and takes no more sessions than it allows.
-fn fit_to_descriptors(config: &mut Config) {
+/// Raises the limit of open files as far as it may be, and takes no more sessions than it allows. Returns the limit.
+fn fit_to_descriptors(config: &mut Config) -> u64 {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
         let raised = rustix::process::Rlimit {
@@ -181,7 +188,7 @@ fn fit_to_descriptors(config: &mut Config) {
             limit = raised;
         }
     }
-    let Some(files) = limit.current else { return };
+    let files = limit.current.unwrap_or(u64::MAX);
     let room = usize::try_from(files.saturating_sub(OTHER_DESCRIPTORS))
         .unwrap_or(usize::MAX)
         .max(1);
@@ -193,6 +200,7 @@ fn fit_to_descriptors(config: &mut Config) {
         );
         config.limits.sessions_max = room;
     }
+    files
 }
 
 #[cfg(test)]

@@ -21,21 +21,21 @@ use tracing::error;
 use super::clock::Clock;
 use super::connect::Connector;
 use super::listener::Listener;
+use super::reading::READ_BYTES;
 use super::signals::Signals;
-use super::socket::{Readable, Socket, Taken};
+use super::socket::{Readable, Socket};
 use super::tell::tell;
 use crate::hub::{Action, Hub, Lost};
 use crate::peer::PeerId;
 use crate::tick::Tick;
 
-/// Bytes read from one socket at once, and from a client in one turn.
-const READ_BYTES: usize = 64 << 10;
-/// Reads from Redis in one turn.
-const REDIS_READS: usize = 8;
 /// Sockets written between two looks at the events.
 const WRITE_SLICE: usize = 256;
-/// Bytes written to one socket in one turn: a fast reader of large messages may not starve the others.
-const WRITE_BYTES: usize = 256 << 10;
+/// Bytes written between two looks at the events: some milliseconds' worth.
+const SLICE_BYTES: usize = 8 << 20;
+/// Bytes written to one socket in one turn: a fast reader of large messages may not starve the others. It is more
+/// than what Redis can bring in one turn: the queue of a client that hears all of it must not grow for that alone.
+const WRITE_BYTES: usize = 1 << 20;
 /// Not a peer: signals, the waker, listeners.
 const SPECIAL: usize = u32::MAX as usize;
 const SIGNAL: Token = Token(SPECIAL);
@@ -53,18 +53,22 @@ pub(super) struct Reactor {
     pub(super) drain: Arc<AtomicBool>,
     pub(super) sockets: Vec<Option<Socket>>,
     /// Sockets with something to read, each once.
-    readable: VecDeque<PeerId>,
+    pub(super) readable: VecDeque<PeerId>,
     /// Sockets with more to write than one turn's budget.
     unwritten: VecDeque<PeerId>,
     /// Redis, while it is being connected.
     pub(super) connecting: Option<PeerId>,
     /// Redis.
     pub(super) link: Option<PeerId>,
-    scratch: Box<[u8]>,
+    /// When Redis was read last.
+    pub(super) redis_read_at: Tick,
+    pub(super) scratch: Box<[u8]>,
     cork: Vec<u8>,
     /// Held so that there is one to give up when there is none left.
     pub(super) spare: Option<File>,
     pub(super) accept_again_at: Option<Tick>,
+    /// From this number on, descriptors are not for clients.
+    pub(super) client_descriptors: u64,
 }
 
 /// What an event is about.
@@ -116,10 +120,12 @@ impl Reactor {
             unwritten: VecDeque::new(),
             connecting: None,
             link: None,
+            redis_read_at: Tick::ZERO,
             scratch: vec![0; READ_BYTES].into_boxed_slice(),
             cork: Vec::new(),
             spare: File::open("/dev/null").ok(),
             accept_again_at: None,
+            client_descriptors: u64::MAX,
         })
     }
 
@@ -147,9 +153,7 @@ impl Reactor {
         }
         self.act(now);
         let slice_full = self.write(now);
-        if !slice_full {
-            self.accept(now);
-        }
+        self.accept(now, slice_full);
         self.act(now);
         while let Some(report) = self.hub.next_report() {
             tell(&report);
@@ -223,58 +227,6 @@ impl Reactor {
         }
     }
 
-    pub(super) fn list(&mut self, id: PeerId) {
-        if let Some(socket) = at(&mut self.sockets, id)
-            && !socket.listed
-        {
-            socket.listed = true;
-            self.readable.push_back(id);
-        }
-    }
-
-    fn read(&mut self, now: Tick) {
-        if let Some(link) = self.link {
-            for _ in 0..REDIS_READS {
-                if !self.read_once(now, link) {
-                    break;
-                }
-            }
-        }
-        for _ in 0..self.readable.len() {
-            let Some(id) = self.readable.pop_front() else {
-                return;
-            };
-            if let Some(socket) = at(&mut self.sockets, id) {
-                socket.listed = false;
-                if self.read_once(now, id) {
-                    self.list(id);
-                }
-            }
-        }
-    }
-
-    /// Reads one socket once; says whether there may be more.
-    fn read_once(&mut self, now: Tick, id: PeerId) -> bool {
-        let Some(socket) =
-            at(&mut self.sockets, id).filter(|socket| socket.readable != Readable::Drained)
-        else {
-            return false;
-        };
-        let lost = match socket.take(&mut self.scratch) {
-            Ok(Taken::Nothing) => return false,
-            Ok(Taken::Bytes { n, more }) => {
-                self.hub
-                    .received(now, id, self.scratch.get_mut(..n).unwrap_or_default());
-                return more;
-            }
-            Ok(Taken::End) => Lost::Ended,
-            Err(error) => Lost::Failed(error.to_string()),
-        };
-        socket.readable = Readable::Drained;
-        self.hub.lost(now, id, lost);
-        false
-    }
-
     fn act(&mut self, now: Tick) {
         while let Some(action) = self.hub.next_action() {
             match action {
@@ -290,6 +242,7 @@ impl Reactor {
                     {
                         *slot = None;
                     }
+                    self.connector.forget(id);
                     self.connecting = self.connecting.filter(|connecting| *connecting != id);
                     self.link = self.link.filter(|link| *link != id);
                 }
@@ -299,43 +252,53 @@ impl Reactor {
 
     /// Writes to those who have something to read, a slice of them; says whether there are more.
     fn write(&mut self, now: Tick) -> bool {
+        let mut written = 0;
         for _ in 0..self.unwritten.len() {
-            let Some(id) = self.unwritten.pop_front() else {
-                break;
-            };
-            self.write_to(now, id);
+            match self.unwritten.pop_front() {
+                Some(id) if written < SLICE_BYTES => written += self.write_to(now, id),
+                Some(id) => self.unwritten.push_back(id),
+                None => break,
+            }
         }
+        written = 0;
         for _ in 0..WRITE_SLICE {
             match self.hub.next_write() {
-                Some(id) => self.write_to(now, id),
+                Some(id) => written += self.write_to(now, id),
                 None => return false,
+            }
+            if written >= SLICE_BYTES {
+                break;
             }
         }
         true
     }
 
-    fn write_to(&mut self, now: Tick, id: PeerId) {
-        let Some(socket) = at(&mut self.sockets, id) else {
-            return;
-        };
-        let mut budget = WRITE_BYTES;
-        while !socket.blocked {
+    /// Writes to one, and says how many bytes.
+    fn write_to(&mut self, now: Tick, id: PeerId) -> usize {
+        let mut written = 0;
+        while let Some(socket) = at(&mut self.sockets, id)
+            && !socket.blocked
+        {
             let bytes = self.hub.pending(id, &mut self.cork);
             if bytes.is_empty() {
-                return;
+                break;
             }
-            if budget == 0 {
+            if written >= WRITE_BYTES {
                 self.unwritten.push_back(id);
-                return;
+                break;
             }
             match socket.put(bytes, self.poll.registry()) {
                 Ok(n) => {
-                    budget = budget.saturating_sub(n);
+                    written += n;
                     self.hub.sent(id, n);
                 }
-                Err(error) => return self.hub.lost(now, id, Lost::Failed(error.to_string())),
+                Err(error) => {
+                    self.hub.lost(now, id, Lost::Failed(error.to_string()));
+                    break;
+                }
             }
         }
+        written
     }
 
     pub(super) fn put(&mut self, socket: Socket) {

@@ -52,13 +52,18 @@ impl Gateway {
 
     /// As [`Gateway::start_embedded`], with so many open files allowed.
     pub(crate) fn start_with_descriptors(limit: u32, arguments: &[&str]) -> Gateway {
+        let arguments = [&["--embedded=127.0.0.1:0"], arguments].concat();
+        let gateway = Gateway::launch_with_descriptors(limit, &arguments);
+        gateway.wait_ready();
+        gateway
+    }
+
+    /// As [`Gateway::launch`], with so many open files allowed.
+    pub(crate) fn launch_with_descriptors(limit: u32, arguments: &[&str]) -> Gateway {
         let mut command = Command::new("sh");
         let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
         command.args(["-c", &script, env!("CARGO_BIN_EXE_ws4redis")]);
-        let gateway =
-            Gateway::launch_by(command, &[&["--embedded=127.0.0.1:0"], arguments].concat());
-        gateway.wait_ready();
-        gateway
+        Gateway::launch_by(command, arguments)
     }
 
     /// Starts it in the knowledge that it cannot: what it says of that.

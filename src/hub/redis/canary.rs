@@ -4,6 +4,9 @@
 //! a nonce is published; one that is not back after half a second is missed and a second one follows at once;
 //! two missed are proof. A Redis that stalls at the worst moment, just after an answer, is noticed within
 //! 1 s + 0.5 s + 0.5 s.
+//!
+//! While bytes come the patience is longer: Redis answers in order, and a nonce that waits behind a burst for
+//! thousands of clients is late because of us. To give up such a link would lose the rest of the burst.
 
 use std::time::Duration;
 
@@ -17,11 +20,16 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// After this a nonce is missed.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// So much longer at most, while bytes come: who sends and never answers is no better than who stalls.
+const BUSY: Duration = Duration::from_secs(15);
+
 /// The probe of one link.
 #[derive(Debug)]
 pub(crate) struct Canary {
     channel: Bytes,
     serial: u64,
+    /// When bytes came last.
+    alive: Tick,
     state: State,
 }
 
@@ -52,6 +60,7 @@ impl Canary {
         Canary {
             channel: Bytes::from(channel::probe(prefix, random)),
             serial: 0,
+            alive: Tick::ZERO,
             state: State::Off,
         }
     }
@@ -75,7 +84,7 @@ impl Canary {
         match self.state {
             State::Off => None,
             State::Resting { next } => Some(next),
-            State::Flying { sent, .. } => Some(sent + PATIENCE),
+            State::Flying { sent, .. } => Some(self.alive.min(sent + BUSY).max(sent) + PATIENCE),
         }
     }
 
@@ -96,6 +105,11 @@ impl Canary {
         self.serial += 1;
         self.state = State::Flying { sent: now, before };
         Verdict::Publish(self.serial.to_string())
+    }
+
+    /// Bytes came, whatever they say.
+    pub(crate) fn alive(&mut self, now: Tick) {
+        self.alive = now;
     }
 
     /// A nonce came back: how long was it away? `None` if it is none that we wait for.
@@ -158,5 +172,23 @@ mod tests {
         assert_eq!(canary.heard(at(601), b"2"), None);
         assert_eq!(canary.elapsed(at(1499)), Verdict::Wait);
         assert_eq!(canary.elapsed(at(1500)), Verdict::Publish("3".into()));
+    }
+
+    #[test]
+    fn a_nonce_behind_a_burst_is_waited_for_while_bytes_come_but_not_for_ever() {
+        let at = |ms: u64| Tick::new(Duration::from_millis(ms));
+        let mut canary = Canary::new("", 1);
+        canary.start(at(0));
+        assert!(matches!(canary.elapsed(at(0)), Verdict::Publish(_)));
+        for ms in (0..4_000).step_by(400) {
+            canary.alive(at(ms));
+            assert_eq!(canary.elapsed(at(ms + 399)), Verdict::Wait);
+        }
+        let mut now = 4_000;
+        while canary.elapsed(at(now)) != Verdict::Dead {
+            canary.alive(at(now));
+            now += 100;
+            assert!(now < 40_000, "it never ended");
+        }
     }
 }

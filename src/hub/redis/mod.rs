@@ -274,7 +274,8 @@ impl Redis {
     }
 
     /// Takes the bytes that came.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+    pub(crate) fn feed(&mut self, now: Tick, bytes: &[u8]) {
+        self.canary.alive(now);
         if let Link::Up(up) = &mut self.link {
             up.reader.feed(bytes);
         }

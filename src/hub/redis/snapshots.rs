@@ -114,8 +114,8 @@ pub(crate) struct Answered {
 pub(crate) enum Differs {
     /// For some, or none.
     Sessions(Vec<PeerId>),
-    /// For all members.
-    Everybody,
+    /// For all members but these, who joined in time to get it as their snapshot.
+    EverybodyBut(Vec<PeerId>),
 }
 
 impl Snapshot {
@@ -244,26 +244,18 @@ impl Snapshot {
     /// For whom is this value news? Remembers that they get it.
     fn news(&mut self, value: Fingerprint, looks: &mut [Look]) -> Differs {
         let same = Last::Same(Some(value));
-        let mut sessions = Vec::new();
-        let mut everybody = false;
-        for look in looks {
-            match &mut look.who {
-                Who::All => everybody |= self.last != same,
-                Who::One(id, got) => {
-                    if got.replace(value) != Some(value) {
-                        sessions.push(*id);
-                    }
-                }
-            }
-        }
-        if everybody {
+        let for_all = looks.iter().any(|look| matches!(look.who, Who::All));
+        if for_all && self.last != same {
             self.last = same;
-            return Differs::Everybody;
+            // Those who joined meanwhile may look for themselves a little later; this serves them, too.
+            let singles = looks.iter_mut().chain(&mut self.later);
+            return Differs::EverybodyBut(partition(value, singles).1);
         }
-        if !sessions.is_empty() && self.last != same {
+        let (lacking, _) = partition(value, looks.iter_mut());
+        if !lacking.is_empty() && self.last != same {
             self.last = Last::Mixed;
         }
-        Differs::Sessions(sessions)
+        Differs::Sessions(lacking)
     }
 
     fn ask(&mut self, now: Tick) -> bool {
@@ -271,6 +263,23 @@ impl Snapshot {
         self.asked_at.get_or_insert(now);
         is_first
     }
+}
+
+/// Which sessions lack the value, and which have it. All have it afterwards.
+fn partition<'a>(
+    value: Fingerprint,
+    looks: impl Iterator<Item = &'a mut Look>,
+) -> (Vec<PeerId>, Vec<PeerId>) {
+    let (mut lacking, mut having) = (Vec::new(), Vec::new());
+    for look in looks {
+        if let Who::One(id, got) = &mut look.who {
+            match got.replace(value) == Some(value) {
+                true => having.push(*id),
+                false => lacking.push(*id),
+            }
+        }
+    }
+    (lacking, having)
 }
 
 /// The values that are kept, so that they are forgotten in time and have a bound together.
