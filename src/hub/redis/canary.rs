@@ -5,9 +5,8 @@
 //! two missed are proof. A Redis that stalls at the worst moment, just after an answer, is noticed within
 //! 1 s + 0.5 s + 0.5 s.
 //!
-//! While bytes come, or lie unread, the patience is longer: Redis answers in order, and a nonce that waits
-//! behind a burst for thousands of clients is late because of us. To give up such a link would lose the rest of
-//! the burst.
+//! While bytes come, or lie unread, the patience is longer: Redis answers in order, and a nonce that waits behind
+//! a burst for thousands of clients is late because of us. To give up such a link would lose the rest of the burst.
 
 use std::time::Duration;
 
