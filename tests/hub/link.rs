@@ -334,6 +334,21 @@ fn a_message_that_was_published_in_the_outage_and_persisted_after_it_is_waited_f
 }
 
 #[test]
+fn what_was_heard_before_the_outage_and_persisted_after_it_is_not_gone_back_behind() {
+    let mut world = World::new(|_| {});
+    world.redis.set(CHANNEL, "1");
+    let ann = world.join(TARGET);
+    world.redis.publish_then_persist(CHANNEL, "2", ms(200));
+    world.run();
+    world.cut();
+    world.advance(ms(100));
+    // It is back, and the key still holds the older one.
+    assert_eq!(world.hub.ready(), Ok(()));
+    world.advance(ms(2_000));
+    assert_eq!(world.messages(ann), ["1", "2"]);
+}
+
+#[test]
 fn a_live_message_after_the_outage_beats_what_is_read_then() {
     let mut world = World::new(|_| {});
     let ann = world.join(TARGET);

@@ -61,7 +61,10 @@ pub(crate) struct Snapshot {
     last: Last,
     /// Live messages so far, wrapping: equal counts mean that none came between.
     lives: u32,
+    /// Until then a publisher may still persist what it published before we listened, or just now.
     hot_until: Tick,
+    /// The same of live messages only: until then the key may hold less than what members have heard.
+    behind_until: Tick,
 }
 
 #[derive(Debug)]
@@ -77,6 +80,12 @@ struct Look {
     who: Who,
     /// The channel's count of live messages when it began to count.
     lives: u32,
+}
+
+impl Look {
+    fn is_for_all(&self) -> bool {
+        matches!(self.who, Who::All)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -150,6 +159,7 @@ impl Snapshot {
         self.cached = None;
         self.last = Last::Same(Some(fingerprint));
         self.hot_until = now + SETTLING;
+        self.behind_until = self.hot_until;
         // Whoever would have looked again has something newer now.
         self.later.clear();
     }
@@ -209,7 +219,8 @@ impl Snapshot {
     /// A GET was answered. `keep`: there is room to keep the value for those who join next.
     pub(crate) fn answered(&mut self, now: Tick, value: Option<&Value>, keep: bool) -> Answered {
         // Not by when the answer came: what counts is that Redis read the key after every SETEX that was due.
-        let settled = self.asked_at.take().is_some_and(|at| at >= self.hot_until);
+        let asked_at = self.asked_at.take().unwrap_or(Tick::ZERO);
+        let settled = asked_at >= self.hot_until;
         self.cached = keep.then(|| Cached {
             value: value.cloned(),
             read_at: now,
@@ -218,6 +229,11 @@ impl Snapshot {
         let mut looks = std::mem::take(&mut self.looks);
         looks.retain(|look| look.lives == self.lives);
         let differs_for = match value {
+            // All members heard the last live message, and the link broke before its publisher had persisted it: what
+            // the key holds is older. They look again when it has had its time.
+            Some(_) if asked_at < self.behind_until && looks.iter().any(Look::is_for_all) => {
+                Differs::Sessions(Vec::new())
+            }
             Some(value) => self.news(value.fingerprint, &mut looks),
             None => Differs::Sessions(Vec::new()),
         };
@@ -244,7 +260,7 @@ impl Snapshot {
     /// For whom is this value news? Remembers that they get it.
     fn news(&mut self, value: Fingerprint, looks: &mut [Look]) -> Differs {
         let same = Last::Same(Some(value));
-        let for_all = looks.iter().any(|look| matches!(look.who, Who::All));
+        let for_all = looks.iter().any(Look::is_for_all);
         if for_all && self.last != same {
             self.last = same;
             // Those who joined meanwhile may look for themselves a little later; this serves them, too.
