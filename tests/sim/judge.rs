@@ -288,10 +288,12 @@ impl Judge {
                 let known = self.places.get(*text);
                 known.is_some_and(|(on, _)| on == channel)
             };
-            let last = messages.iter().rfind(on_channel);
             let newest = |text: &String| self.places[text].1.last().copied();
+            // What it said itself it knows, too.
+            let said = player.said.iter().filter(on_channel).filter_map(newest);
+            let last = messages.iter().rfind(on_channel);
             assert!(
-                last.is_some_and(|last| newest(last) >= newest(&persisted)),
+                last.and_then(newest).max(said.max()) >= newest(&persisted),
                 "{} has {last:.9?} of {channel}, where {persisted:.9} is persisted: {:?}",
                 player.who,
                 brief(&messages),

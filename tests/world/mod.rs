@@ -277,6 +277,7 @@ impl World {
     pub(crate) fn elapsed(&mut self) {
         self.hub.elapsed(self.now);
         self.note();
+        self.act();
         let deadline = self.hub.deadline();
         assert!(
             deadline.is_none_or(|due| due > self.now),
