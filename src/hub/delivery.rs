@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::Hub;
 use super::channels::{Channel, ChannelId};
+use super::outage::TOLD_EVERY;
 use super::redis::answers::{GivenUp, Heard};
 use super::redis::snapshots::{Differs, Value};
 use super::redis::subscriptions::Subscription;
@@ -53,6 +54,7 @@ impl Hub {
                 }
             }
             Some(Heard::Value { channel, value }) => self.answered(now, channel, value),
+            Some(Heard::ValueRefused { channel, error }) => self.value_refused(now, channel, error),
             Some(Heard::Subscribed(channel)) => {
                 if let Some(channel) = self.channels.get_mut(channel) {
                     channel.subscription = Subscription::Confirmed;
@@ -207,6 +209,26 @@ impl Hub {
             }
             self.open_if_answered(now, peer);
         }
+    }
+
+    /// Redis will not let us read what is persisted. Who joins would get nothing where something may be, and never
+    /// know: so it does not join.
+    fn value_refused(&mut self, now: Tick, id: ChannelId, error: String) {
+        if let Some(channel) = self.channels.get_mut(id) {
+            let (waiting, look_at) = channel.snapshot.refused(now);
+            if let Some(due) = look_at {
+                self.redis.later.note(due, id);
+            }
+            for peer in waiting {
+                self.refuse(now, peer, Refusal::RedisAway);
+            }
+        }
+        let told = self.read_refused_at;
+        if told.is_none_or(|told| now.since(told) >= TOLD_EVERY) {
+            self.read_refused_at = Some(now);
+            self.reports.push_back(Report::ReadRefused { error });
+        }
+        self.redis.catch_up(now, &mut self.channels);
     }
 
     /// Redis will not let us hear these channels. One that is denied spoils the command for all that it names, so

@@ -46,6 +46,12 @@ pub(crate) fn tell(report: &Report) {
                 "a message from Redis is over limits.redis_message_bytes_max and was skipped"
             );
         }
+        Report::ReadRefused { error } => {
+            warn!(
+                error,
+                "Redis refuses a GET, and so new sessions; `ws4redis check` says which rights are needed"
+            );
+        }
         Report::SubscribeRefused { error } => {
             warn!(
                 error,

@@ -31,11 +31,13 @@ pub(crate) enum Heard<'a> {
         channels: Vec<ChannelId>,
         error: String,
     },
-    /// The answer to GET: an error (a key of another type) is as good as nothing there.
+    /// The answer to GET: a key of another type is as good as nothing there.
     Value {
         channel: ChannelId,
         value: Option<Bytes>,
     },
+    /// GET is refused.
+    ValueRefused { channel: ChannelId, error: String },
     /// The nonce is back.
     Canary(Duration),
     /// A client's publish is done.
@@ -86,6 +88,12 @@ pub(crate) fn understand(
             "PUBLISH: {error}; let the user publish to *ws4redis:probe:*"
         ))),
         (Expected::Canary | Expected::Unsubscribed, _) => Ok(Heard::Nothing),
+        // A key of another type is nobody's message. Any other error hides one that may be there.
+        (Expected::Value(channel) | Expected::CaughtUp(channel), Reply::Error(error))
+            if !error.starts_with("WRONGTYPE") =>
+        {
+            Ok(Heard::ValueRefused { channel, error })
+        }
         (Expected::Value(channel) | Expected::CaughtUp(channel), reply) => {
             let value = match reply {
                 Reply::Bulk(value) if !value.is_empty() => Some(value),
