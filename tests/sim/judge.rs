@@ -281,7 +281,13 @@ impl Judge {
             let Some(persisted) = world.redis.get(channel) else {
                 continue;
             };
-            if player.said.contains(&persisted) && !player.echoes {
+            let newest = |text: &String| self.places[text].1.last().copied();
+            // What it said itself it has, though nobody sent it back.
+            let own = player
+                .said
+                .iter()
+                .filter(|text| self.places.get(*text).is_some_and(|(on, _)| on == channel));
+            if !player.echoes && own.map(newest).max() >= Some(newest(&persisted)) {
                 continue;
             }
             let on_channel = |text: &&String| {
@@ -289,7 +295,6 @@ impl Judge {
                 known.is_some_and(|(on, _)| on == channel)
             };
             let last = messages.iter().rfind(on_channel);
-            let newest = |text: &String| self.places[text].1.last().copied();
             assert!(
                 last.is_some_and(|last| newest(last) >= newest(&persisted)),
                 "{} has {last:.9?} of {channel}, where {persisted:.9} is persisted: {:?}",
