@@ -47,6 +47,8 @@ pub(crate) struct Mood {
     pub(crate) password: Option<String>,
     /// It takes no writes, for this reason.
     pub(crate) readonly: Option<String>,
+    /// It still reads its data from disk: it greets, and relays, and has no keys to show.
+    pub(crate) loads: bool,
     /// It has so many databases less than it is asked for.
     pub(crate) no_select: bool,
     /// Channels that its ACL keeps to itself, by the beginning of their names.
@@ -174,6 +176,11 @@ impl Redis {
         };
         self.delivered[self.connects - 1] += n as u64;
         connection.outbox.drain(..n).collect()
+    }
+
+    /// The last `n` of them were perhaps not heard.
+    pub(crate) fn retract(&mut self, n: usize) {
+        self.delivered[self.connects - 1] -= n as u64;
     }
 
     /// Says something that is no answer.
@@ -349,7 +356,9 @@ impl Redis {
         let is_greeting = matches!(&*name, "SELECT" | "CLIENT");
         assert!(connection.is_resp3 || is_greeting, "{name} in RESP2");
         let is_write = matches!(&*name, "SET" | "SETEX");
+        let loading = "LOADING Redis is loading the dataset in memory".to_owned();
         let refusal = match &self.mood.readonly {
+            _ if self.mood.loads && (is_write || name == "GET") => Some(loading),
             Some(why) if is_write => Some(why.clone()),
             _ => self.denial(&name, &words[1..]),
         };

@@ -88,6 +88,10 @@ pub(crate) fn understand(
             "PUBLISH: {error}; let the user publish to *ws4redis:probe:*"
         ))),
         (Expected::Canary | Expected::Unsubscribed, _) => Ok(Heard::Nothing),
+        // To take that for a key that is not there would leave everybody with what they have.
+        (Expected::Value(_) | Expected::CaughtUp(_), Reply::Error(error)) if is_passing(&error) => {
+            Err(GivenUp(format!("GET was answered with {error}")))
+        }
         // A key of another type is nobody's message. Any other error hides one that may be there.
         (Expected::Value(channel) | Expected::CaughtUp(channel), Reply::Error(error))
             if !error.starts_with("WRONGTYPE") =>
@@ -128,8 +132,7 @@ fn published(reply: Reply, publishes: &mut Publishes) -> Result<Heard<'static>, 
     };
     match (publishes.answered(), error) {
         (Some(publish), Some(error)) if is_passing(&error) => {
-            // A replica after a failover, or a Redis that still loads: another connection may do better, and
-            // what was not taken is sent again there.
+            // What was not taken is sent again to whom we find next.
             publishes.again(publish);
             Err(GivenUp(format!("a publish was answered with {error}")))
         }
@@ -139,6 +142,7 @@ fn published(reply: Reply, publishes: &mut Publishes) -> Result<Heard<'static>, 
     }
 }
 
+/// A replica after a failover, or a Redis that still loads: another connection may do better.
 fn is_passing(error: &str) -> bool {
     [
         "READONLY",
