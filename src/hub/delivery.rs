@@ -26,9 +26,12 @@ impl Hub {
         loop {
             match self.hear(now) {
                 Ok(true) => {}
-                Ok(false) => return,
+                Ok(false) => break,
                 Err(GivenUp(why)) => return self.give_up_link(now, why),
             }
+        }
+        if let Some(why) = self.redis.outlived.take() {
+            self.give_up_link(now, why);
         }
     }
 
@@ -54,6 +57,9 @@ impl Hub {
                 }
             }
             Some(Heard::Value { channel, value }) => self.answered(now, channel, value),
+            Some(Heard::Outlived(why)) => {
+                self.redis.outlived.get_or_insert(why);
+            }
             Some(Heard::ValueRefused { channel, error }) => self.value_refused(now, channel, error),
             Some(Heard::Subscribed(channel)) => {
                 if let Some(channel) = self.channels.get_mut(channel) {

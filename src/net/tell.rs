@@ -30,16 +30,7 @@ pub(crate) fn tell(report: &Report) {
             let status = refusal.status().0;
             info!(%from, status, reason = refusal.word(), "request refused: {}", refusal.line());
         }
-        Report::Link(LinkReport::Ready { version, channels }) => {
-            info!(version, channels, "link to Redis is up");
-        }
-        Report::Link(LinkReport::Down { why, retry_in }) => {
-            let retry_ms = retry_in.as_millis() as u64;
-            warn!(
-                retry_ms,
-                "no link to Redis: {why}; sessions stay open, new ones get 503 until it is back"
-            );
-        }
+        Report::Link(link) => tell_link(link),
         Report::Oversize { bytes } => {
             warn!(
                 bytes,
@@ -78,5 +69,20 @@ pub(crate) fn tell(report: &Report) {
         }
         Report::Draining { sessions } => info!(sessions, "draining"),
         Report::Drained { left } => info!(left, "drained"),
+    }
+}
+
+fn tell_link(link: &LinkReport) {
+    match link {
+        LinkReport::Ready { version, channels } => {
+            info!(version, channels, "link to Redis is up");
+        }
+        LinkReport::Down { why, retry_in } => {
+            let retry_ms = retry_in.as_millis() as u64;
+            warn!(
+                retry_ms,
+                "no link to Redis: {why}; sessions stay open, new ones get 503 until it is back"
+            );
+        }
     }
 }
