@@ -275,19 +275,22 @@ impl Judge {
             let Some(persisted) = world.redis.get(channel) else {
                 continue;
             };
-            if player.said.contains(&persisted) && !player.echoes {
+            let newest = |text: &String| self.places[text].1.last().copied();
+            // What it said itself it has, though nobody sent it back.
+            let own = player
+                .said
+                .iter()
+                .filter(|text| self.places.get(*text).is_some_and(|(on, _)| on == channel));
+            if !player.echoes && own.map(newest).max() >= Some(newest(&persisted)) {
                 continue;
             }
             let on_channel = |text: &&String| {
                 let known = self.places.get(*text);
                 known.is_some_and(|(on, _)| on == channel)
             };
-            let newest = |text: &String| self.places[text].1.last().copied();
-            // What it said itself it knows, too.
-            let said = player.said.iter().filter(on_channel).filter_map(newest);
             let last = messages.iter().rfind(on_channel);
             assert!(
-                last.and_then(newest).max(said.max()) >= newest(&persisted),
+                last.is_some_and(|last| newest(last) >= newest(&persisted)),
                 "{} has {last:.9?} of {channel}, where {persisted:.9} is persisted: {:?}",
                 player.who,
                 brief(&messages),

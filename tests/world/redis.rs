@@ -53,6 +53,8 @@ pub(crate) struct Mood {
     pub(crate) no_select: bool,
     /// Channels that its ACL keeps to itself, by the beginning of their names.
     pub(crate) denied: BTreeSet<String>,
+    /// Its ACL lets nobody read.
+    pub(crate) denied_keys: bool,
 }
 
 /// One message that was published.
@@ -432,7 +434,8 @@ impl Redis {
                 .map(String::as_bytes)
                 .any(|prefix| name.starts_with(prefix))
         };
-        named.iter().any(denied).then(|| {
+        let is_denied = named.iter().any(denied) || self.mood.denied_keys && name == "GET";
+        is_denied.then(|| {
             "NOPERM No permissions to access one of the channels or keys used as arguments"
                 .to_owned()
         })

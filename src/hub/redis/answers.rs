@@ -31,11 +31,15 @@ pub(crate) enum Heard<'a> {
         channels: Vec<ChannelId>,
         error: String,
     },
-    /// The answer to GET: an error (a key of another type) is as good as nothing there.
+    /// The answer to GET: a key of another type is as good as nothing there.
     Value {
         channel: ChannelId,
         value: Option<Bytes>,
     },
+    /// The link has outlived its use, and why; what Redis has said already still counts.
+    Outlived(String),
+    /// GET is refused.
+    ValueRefused { channel: ChannelId, error: String },
     /// The nonce is back.
     Canary(Duration),
     /// A client's publish is done.
@@ -88,7 +92,13 @@ pub(crate) fn understand(
         (Expected::Canary | Expected::Unsubscribed, _) => Ok(Heard::Nothing),
         // To take that for a key that is not there would leave everybody with what they have.
         (Expected::Value(_) | Expected::CaughtUp(_), Reply::Error(error)) if is_passing(&error) => {
-            Err(GivenUp(format!("GET was answered with {error}")))
+            Ok(Heard::Outlived(format!("GET was answered with {error}")))
+        }
+        // A key of another type is nobody's message. Any other error hides one that may be there.
+        (Expected::Value(channel) | Expected::CaughtUp(channel), Reply::Error(error))
+            if !error.starts_with("WRONGTYPE") =>
+        {
+            Ok(Heard::ValueRefused { channel, error })
         }
         (Expected::Value(channel) | Expected::CaughtUp(channel), reply) => {
             let value = match reply {
@@ -126,7 +136,9 @@ fn published(reply: Reply, publishes: &mut Publishes) -> Result<Heard<'static>, 
         (Some(publish), Some(error)) if is_passing(&error) => {
             // What was not taken is sent again to whom we find next.
             publishes.again(publish);
-            Err(GivenUp(format!("a publish was answered with {error}")))
+            Ok(Heard::Outlived(format!(
+                "a publish was answered with {error}"
+            )))
         }
         (Some(publish), Some(error)) => Ok(Heard::PublishRefused { publish, error }),
         (Some(_), None) => Ok(Heard::Published),

@@ -24,6 +24,8 @@ use crate::tick::Tick;
 
 /// How long after PUBLISH a publisher of the original may need for its SETEX.
 const SETTLING: Duration = Duration::from_millis(250);
+/// How long to wait where Redis would not let us read, for those who have what may be older.
+const REFUSED: Duration = Duration::from_secs(1);
 /// How long a value that was read serves those who join next, unless a live message comes.
 const CACHED: Duration = Duration::from_secs(1);
 
@@ -247,6 +249,19 @@ impl Snapshot {
             settled,
             look_at,
         }
+    }
+
+    /// Redis will not say what is persisted. Returns who waited for it with their 101, and when those who have theirs
+    /// look again, if that is news.
+    pub(crate) fn refused(&mut self, now: Tick) -> (Vec<PeerId>, Option<Tick>) {
+        self.asked_at = None;
+        let is_news = self.later.is_empty() && !self.looks.is_empty();
+        self.later.append(&mut self.looks);
+        if !self.later.is_empty() {
+            self.hot_until = self.hot_until.max(now + REFUSED);
+        }
+        let look_at = is_news.then_some(self.hot_until);
+        (std::mem::take(&mut self.waiting), look_at)
     }
 
     /// Time is up for the value that was kept, unless it is a newer one.
