@@ -308,8 +308,9 @@ impl Judge {
             let who = player.who;
             let places = self.places.get(text).map(|(_, places)| places.as_slice());
             let places = places.unwrap_or_else(|| panic!("{text} of {who} was lost"));
-            assert!(before < Some(places[0]), "{text} of {who} was overtaken");
-            before = Some(places[0]);
+            // Of those that were sent again, the last time counts: that is what stays.
+            assert!(before < places.last(), "{text} of {who} was overtaken");
+            before = places.last();
             let links = places.iter().map(|at| world.redis.published[*at].connects);
             let links: BTreeSet<usize> = links.collect();
             assert_eq!(
