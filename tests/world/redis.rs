@@ -139,26 +139,30 @@ impl Redis {
 
     /// Answers what was asked, unless it stalls.
     pub(crate) fn work(&mut self) {
-        while let Some(mut connection) = self.connection.take() {
-            let command = if self.mood.stalls {
-                None
-            } else {
-                resp::command(&connection.inbox)
-            };
-            if let Some((words, length)) = &command {
-                connection.inbox.drain(..length);
-                self.commands.push(joined(words));
-                let answer = self.obey(&mut connection, words);
-                connection.say(&answer);
-                for at in std::mem::take(&mut connection.after) {
-                    connection.tell(self.connects, &mut self.published[at]);
-                }
-            }
-            self.connection = Some(connection);
-            if command.is_none() {
-                return;
+        while self.work_once() {}
+    }
+
+    /// Answers one command; says whether there was one.
+    pub(crate) fn work_once(&mut self) -> bool {
+        let Some(mut connection) = self.connection.take() else {
+            return false;
+        };
+        let command = if self.mood.stalls {
+            None
+        } else {
+            resp::command(&connection.inbox)
+        };
+        if let Some((words, length)) = &command {
+            connection.inbox.drain(..length);
+            self.commands.push(joined(words));
+            let answer = self.obey(&mut connection, words);
+            connection.say(&answer);
+            for at in std::mem::take(&mut connection.after) {
+                connection.tell(self.connects, &mut self.published[at]);
             }
         }
+        self.connection = Some(connection);
+        command.is_some()
     }
 
     /// Bytes that wait for the gateway.

@@ -140,6 +140,11 @@ fn published(reply: Reply, publishes: &mut Publishes) -> Result<Heard<'static>, 
                 "a publish was answered with {error}"
             )))
         }
+        // Taken, but after one that was not and that will follow it now: so it must come once more, after that.
+        (Some(publish), None) if publishes.has_untaken() => {
+            publishes.again(publish);
+            Ok(Heard::Nothing)
+        }
         (Some(publish), Some(error)) => Ok(Heard::PublishRefused { publish, error }),
         (Some(_), None) => Ok(Heard::Published),
         (None, _) => Err(unexpected("the answer to a publish", None)),

@@ -37,7 +37,7 @@ pub(crate) struct Publishes {
     queue: VecDeque<Publish>,
     in_flight: usize,
     bytes: usize,
-    /// Answered, but not taken; older than all in the queue.
+    /// Answered, but not taken, or overtaken thereby; older than all in the queue.
     untaken: Vec<Publish>,
     /// Why Redis would not queue a command of the transaction that is answered next.
     refusal: Option<String>,
@@ -94,6 +94,11 @@ impl Publishes {
     pub(crate) fn again(&mut self, publish: Publish) {
         self.bytes += publish.bytes();
         self.untaken.push(publish);
+    }
+
+    /// Is there one that was not taken?
+    pub(crate) fn has_untaken(&self) -> bool {
+        !self.untaken.is_empty()
     }
 
     /// Redis would not queue a command of the oldest transaction in flight.
