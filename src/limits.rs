@@ -281,6 +281,8 @@ impl Limits {
                 ADMIN_CONNECTIONS_MAX,
                 self.head_bytes_max,
             ),
+            // An address and its count, in a table that is half empty after it grew.
+            term("addresses of handshakes", ADDRESSES_MAX, 64),
             // What waits for clients and what is half-received from them draw on one budget.
             term("the budget of messages", 1, self.budget_bytes_max),
             // In the queue, and in the commands that are made of them.

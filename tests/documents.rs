@@ -58,7 +58,7 @@ fn row(key: &Key) -> String {
         Shown::List(values) if !values.is_empty() => format!("`{}`", values.join(",")),
         _ => "none".to_owned(),
     };
-    let (name, flag, variable) = (key.name, key.flag(), key.variable());
+    let (name, flag, variable) = (key.name_in_file(), key.flag(), key.variable());
     format!(
         "| `{name}` | `--{flag}` | `{variable}` | {default} | {} |",
         key.meaning

@@ -24,6 +24,7 @@ mod differential; // the message layer against tungstenite's own
 mod embedded;
 
 // Real processes.
+mod access; // rules, origins, addresses
 mod cli; // the commands that people type
 mod nginx; // behind a real one, by the README
 mod original; // the package that we succeed, as publisher

@@ -180,7 +180,7 @@ impl Place {
                 Origins::Listed(origins) => Shown::List(origins.clone()),
             },
             Place::Facilities(at) => Shown::List(at(config).clone()),
-            Place::Allow(at) => allow(at(config)),
+            Place::Allow(at) => Shown::from(&*at(config)),
             Place::Sources(at) => Shown::List(names(at(config), &SOURCES)),
             Place::Algorithms(at) => Shown::List(names(at(config), &ALGORITHMS)),
             Place::Keys(at) => match at(config) {
@@ -197,11 +197,13 @@ impl Place {
     }
 }
 
-/// Flags as a rule of the file has them.
-pub(super) fn allow(allow: &Allow) -> Shown {
-    match allow {
-        Allow::All => Shown::Text("all".to_owned()),
-        Allow::Only(flags) => Shown::List(flags.clone()),
+/// As the file has it, in a rule too.
+impl From<&Allow> for Shown {
+    fn from(allow: &Allow) -> Shown {
+        match allow {
+            Allow::All => Shown::Text("all".to_owned()),
+            Allow::Only(flags) => Shown::List(flags.clone()),
+        }
     }
 }
 
