@@ -148,7 +148,7 @@ impl Key {
     /// `WS4REDIS_JWT_KEY_FILE`.
     pub fn secret_variable(&self) -> Option<String> {
         match self.place {
-            Place::Keys(_) => self.variable().strip_suffix("_FILE").map(str::to_owned),
+            Place::KeyMaterial(_) => self.variable().strip_suffix("_FILE").map(str::to_owned),
             _ => None,
         }
     }
@@ -189,7 +189,7 @@ impl Key {
     }
 
     /// Puts keys in their place that [`Key::secret_variable`] holds.
-    pub(super) fn keep(&self, config: &mut Config, text: &str) -> Result<(), Invalid> {
+    pub(crate) fn keep(&self, config: &mut Config, text: &str) -> Result<(), Invalid> {
         self.place.keep(config, text)
     }
 

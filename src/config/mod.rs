@@ -29,7 +29,7 @@ use ipnet::IpNet;
 use crate::limits::Limits;
 
 pub use rules::{Allow, CHANNEL_FLAGS, Require, Rule, RulesConfig};
-pub use secret::{Keys, Secret};
+pub use secret::{KeyMaterial, Secret};
 pub use sources::{
     Callback, CallbackUrl, Django, DjangoEngine, Jwt, JwtAlgorithm, Source, UsernameFallback,
 };
@@ -73,7 +73,7 @@ pub struct Config {
     /// session says that.
     pub identity: Vec<Source>,
     /// Keys of the signature that the `X-Ws4redis-*` headers must carry, one a line; `None` asks for none.
-    pub headers_secret: Option<Keys>,
+    pub headers_secret: Option<KeyMaterial>,
     /// How old such a signature may be.
     pub headers_max_age: Duration,
     /// For [`Source::Django`].

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::keys::{Shown, Takes};
 use super::rules::{self, Allow};
-use super::secret::Keys;
+use super::secret::KeyMaterial;
 use super::sources::{
     ALGORITHMS, CallbackUrl, DjangoEngine, ENGINES, FALLBACKS, JwtAlgorithm, SOURCES, Source,
     UsernameFallback,
@@ -40,7 +40,7 @@ pub(super) enum Place {
     Facilities(At<Vec<String>>),
     Allow(At<Allow>),
     Sources(At<Vec<Source>>),
-    Keys(At<Option<Keys>>),
+    KeyMaterial(At<Option<KeyMaterial>>),
     Engine(At<DjangoEngine>),
     Fallback(At<UsernameFallback>),
     Algorithms(At<Vec<JwtAlgorithm>>),
@@ -65,7 +65,7 @@ impl Place {
             Place::Facilities(_) => "PATTERN",
             Place::Allow(_) => "FLAG",
             Place::Sources(_) => "SOURCE",
-            Place::Keys(_) => "FILE",
+            Place::KeyMaterial(_) => "FILE",
             Place::Engine(_) => "ENGINE",
             Place::Fallback(_) => "WHO",
             Place::Algorithms(_) => "ALGORITHM",
@@ -128,7 +128,7 @@ impl Place {
             Place::Redis(at) => *at(config) = redis(word)?,
             Place::OtherRedis(at) => *at(config) = Some(redis(word)?),
             Place::Embedded(at) => *at(config) = addresses::embedded(word)?,
-            Place::Keys(at) => *at(config) = Some(Keys::read(word)?),
+            Place::KeyMaterial(at) => *at(config) = Some(KeyMaterial::read(word)?),
             Place::Engine(at) => *at(config) = values::choice(word, &ENGINES)?,
             Place::Fallback(at) => *at(config) = values::choice(word, &FALLBACKS)?,
             Place::CallbackUrl(at) => *at(config) = Some(word.parse()?),
@@ -146,8 +146,8 @@ impl Place {
 
     /// Puts keys in their place that were said, and not kept in a file.
     pub(super) fn keep(&self, config: &mut Config, text: &str) -> Result<(), Invalid> {
-        if let Place::Keys(at) = self {
-            *at(config) = Some(Keys::said(text)?);
+        if let Place::KeyMaterial(at) = self {
+            *at(config) = Some(KeyMaterial::said(text)?);
         }
         Ok(())
     }
@@ -183,11 +183,11 @@ impl Place {
             Place::Allow(at) => Shown::from(&*at(config)),
             Place::Sources(at) => Shown::List(names(at(config), &SOURCES)),
             Place::Algorithms(at) => Shown::List(names(at(config), &ALGORITHMS)),
-            Place::Keys(at) => match at(config) {
-                Some(Keys {
+            Place::KeyMaterial(at) => match at(config) {
+                Some(KeyMaterial {
                     path: Some(path), ..
                 }) => Shown::Text(path.display().to_string()),
-                Some(Keys { path: None, .. }) | None => Shown::Unset,
+                Some(KeyMaterial { path: None, .. }) | None => Shown::Unset,
             },
             Place::Engine(at) => Shown::Text(values::name(*at(config), &ENGINES)),
             Place::Fallback(at) => Shown::Text(values::name(*at(config), &FALLBACKS)),

@@ -15,7 +15,7 @@ pub struct Secret(String);
 
 /// Keys, read when the configuration is. Never from a command line: everybody on a machine can read those.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Keys {
+pub struct KeyMaterial {
     /// The file that they come from; `None` is a variable of the environment.
     pub path: Option<PathBuf>,
     /// The text as it stands there, but for line ends at its end.
@@ -40,7 +40,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-impl Keys {
+impl KeyMaterial {
     /// The keys of a file that has one a line: the first is in use, the others are still honoured. Lines end where
     /// they end: a blank may belong to a key.
     pub fn lines(&self) -> Vec<Secret> {
@@ -49,7 +49,7 @@ impl Keys {
     }
 
     /// Reads a file.
-    pub(super) fn read(path: &str) -> Result<Keys, Invalid> {
+    pub(super) fn read(path: &str) -> Result<KeyMaterial, Invalid> {
         let unusable = |why: &str| Invalid(format!("must be a file with a key, and {path} {why}"));
         let unreadable = |error: std::io::Error| unusable(&format!("cannot be read: {error}"));
         let file = std::fs::File::open(path).map_err(unreadable)?;
@@ -61,18 +61,19 @@ impl Keys {
             return Err(unusable("is larger than 1 MiB"));
         }
         let text = String::from_utf8(bytes).map_err(|_| unusable("is not UTF-8"))?;
-        Keys::new(Some(Path::new(path).to_owned()), &text).ok_or_else(|| unusable("is empty"))
+        KeyMaterial::new(Some(Path::new(path).to_owned()), &text)
+            .ok_or_else(|| unusable("is empty"))
     }
 
     /// What a variable of the environment holds.
-    pub(super) fn said(text: &str) -> Result<Keys, Invalid> {
-        Keys::new(None, text).ok_or_else(|| Invalid("must not be empty".to_owned()))
+    pub(super) fn said(text: &str) -> Result<KeyMaterial, Invalid> {
+        KeyMaterial::new(None, text).ok_or_else(|| Invalid("must not be empty".to_owned()))
     }
 
-    fn new(path: Option<PathBuf>, text: &str) -> Option<Keys> {
+    fn new(path: Option<PathBuf>, text: &str) -> Option<KeyMaterial> {
         // Editors end the last line, and no key ends with one.
         let text = text.trim_end_matches(['\r', '\n']);
-        (!text.is_empty()).then(|| Keys {
+        (!text.is_empty()).then(|| KeyMaterial {
             path,
             text: Secret::new(text.to_owned()),
         })
@@ -83,10 +84,10 @@ impl Keys {
 mod tests {
     use super::*;
 
-    fn read(bytes: &[u8]) -> Result<Keys, String> {
+    fn read(bytes: &[u8]) -> Result<KeyMaterial, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        Keys::read(file.path().to_str().unwrap()).map_err(|Invalid(must)| must)
+        KeyMaterial::read(file.path().to_str().unwrap()).map_err(|Invalid(must)| must)
     }
 
     #[test]
@@ -109,13 +110,18 @@ mod tests {
             error.contains("larger") && !error.contains("hunter2"),
             "{error}"
         );
-        assert!(Keys::read("/nowhere").unwrap_err().0.contains("/nowhere"));
-        assert!(Keys::said("").is_err());
+        assert!(
+            KeyMaterial::read("/nowhere")
+                .unwrap_err()
+                .0
+                .contains("/nowhere")
+        );
+        assert!(KeyMaterial::said("").is_err());
     }
 
     #[test]
     fn debugging_shows_no_key() {
-        let keys = Keys::said("hunter2").unwrap();
+        let keys = KeyMaterial::said("hunter2").unwrap();
         assert!(!format!("{keys:?}").contains("hunter2"));
     }
 }

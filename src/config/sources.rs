@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::secret::Keys;
+use super::secret::KeyMaterial;
 use super::{Invalid, Redis};
 
 /// One way to find out who a client is.
@@ -45,7 +45,7 @@ pub struct Django {
     /// Where the sessions are, if not where the messages are.
     pub redis: Option<Redis>,
     /// `SECRET_KEY`, and below it those of `SECRET_KEY_FALLBACKS`.
-    pub secret_key: Option<Keys>,
+    pub secret_key: Option<KeyMaterial>,
     /// How old a signed session may be: Django's `SESSION_COOKIE_AGE`.
     pub max_age: Duration,
     /// Who is meant when a session holds no `ws4redis:username`.
@@ -89,7 +89,7 @@ pub(super) const FALLBACKS: [(&str, UsernameFallback); 2] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Jwt {
     /// A shared secret, a public key in PEM, or a JWKS document.
-    pub keys: Option<Keys>,
+    pub keys: Option<KeyMaterial>,
     /// Those that are accepted. The token's own word for it counts for nothing.
     pub algorithms: Vec<JwtAlgorithm>,
     /// What `iss` must be.

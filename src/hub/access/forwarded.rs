@@ -47,6 +47,8 @@ fn address(element: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::wire::http;
 
@@ -130,6 +132,18 @@ mod tests {
                 "10.0.0.1",
                 "{element:?}"
             );
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn nothing_that_a_client_writes_moves_what_our_proxies_add(written in "[ -~]{0,40}", bytes in "\\PC{0,20}") {
+            let line = format!("{written}, 192.0.2.1");
+            prop_assert_eq!(client(&[&line], "unix", true, 1), "192.0.2.1");
+            prop_assert_eq!(client(&[&written, "192.0.2.1, 10.0.0.7"], "unix", true, 2), "192.0.2.1");
+            client(&[&bytes], "unix", true, 1);
         }
     }
 }

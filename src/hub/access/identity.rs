@@ -29,7 +29,8 @@ pub(crate) fn identify(
     let mut identity = Identity::default();
     for source in &config.identity {
         let found = match source {
-            Source::Headers if trusted => headers(head)?,
+            // Where signed ones are asked for, unsigned ones say nothing.
+            Source::Headers if trusted && config.headers_secret.is_none() => headers(head)?,
             Source::Cookie => cookie(head, &config.session_cookie),
             Source::Headers | Source::Django | Source::Jwt | Source::Callback => continue,
         };
@@ -92,5 +93,61 @@ fn decoded(value: &str) -> Result<String, Refusal> {
         Err(Refusal::Malformed)
     } else {
         Ok(decoded.into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::http;
+
+    fn identified(config: &Config, trusted: bool) -> Identity {
+        let head = "GET / HTTP/1.1\r\nHost: h\r\nCookie: sessionid=of-cookie\r\nX-Ws4redis-User: john\r\n\
+                    X-Ws4redis-Groups: a, b%2Cc\r\nX-Ws4redis-Session: of-header\r\n\r\n";
+        let identified = http::with_head(head.as_bytes(), 8_192, |head, _| {
+            identify(head, config, trusted)
+        });
+        identified.unwrap().unwrap().unwrap()
+    }
+
+    fn with(identity: &[Source]) -> Config {
+        Config {
+            identity: identity.to_vec(),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn the_first_source_that_knows_the_session_says_it_and_the_cookie_says_nothing_of_a_user() {
+        let john = |session: &str| Identity {
+            user: Some("john".to_owned()),
+            groups: vec!["a".to_owned(), "b,c".to_owned()],
+            session: Some(session.to_owned()),
+        };
+        assert_eq!(identified(&Config::default(), true), john("of-header"));
+        assert_eq!(
+            identified(&with(&[Source::Cookie, Source::Headers]), true),
+            john("of-cookie")
+        );
+        let cookie = identified(&with(&[Source::Cookie]), true);
+        assert_eq!(
+            (cookie.user, cookie.session.as_deref()),
+            (None, Some("of-cookie"))
+        );
+        assert_eq!(identified(&with(&[Source::Jwt]), true), Identity::default());
+    }
+
+    #[test]
+    fn an_untrusted_peer_is_nobody_and_so_is_a_proxy_that_does_not_sign_where_it_must() {
+        assert_eq!(
+            identified(&with(&[Source::Headers]), false),
+            Identity::default()
+        );
+        let mut signed = with(&[Source::Headers]);
+        crate::config::keys::Key::named("headers_secret_file")
+            .unwrap()
+            .keep(&mut signed, "key")
+            .unwrap();
+        assert_eq!(identified(&signed, true), Identity::default());
     }
 }

@@ -159,6 +159,8 @@ fn is_same_host(origin: &str, host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::wire::http;
 
@@ -379,5 +381,22 @@ mod tests {
             shown.contains("\\u{9b}31m\\u{2028}") && shown.len() < 600,
             "{shown}"
         );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_passes_as_a_sub_domain_is_one(
+            origin in "(https://)?([a.@/?:]|\\PC){0,6}(\\.?example\\.com)?(:443)?",
+        ) {
+            if is_listed(&origin, "https://*.example.com") {
+                let host = origin.strip_prefix("https://").unwrap();
+                let host = host.strip_suffix(":443").unwrap_or(host);
+                let labels = host.strip_suffix(".example.com").unwrap();
+                prop_assert!(!labels.is_empty() && !labels.contains(['/', '@', ':', '?', '#', '\\']));
+            }
+            is_same_host(&origin, &origin);
+        }
     }
 }
