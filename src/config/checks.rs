@@ -113,9 +113,10 @@ impl Config {
                 ));
             }
         }
-        // Else the handshake is over before the answer is late.
-        if self.callback.timeout.is_zero() || self.callback.timeout > self.limits.handshake_timeout
-        {
+        // Else the handshake is over before the answer is late. Whoever asks nobody need not know of it.
+        let is_asked = self.identity.contains(&Source::Callback);
+        let timeout = self.callback.timeout;
+        if is_asked && (timeout.is_zero() || timeout > self.limits.handshake_timeout) {
             let must = "must be more than 0 and at most handshake_timeout".to_owned();
             return Err(unfit("callback_timeout", must));
         }
@@ -232,7 +233,11 @@ mod tests {
         use crate::config::Source;
         let twice = unfit_by(|config| config.identity = vec![Source::Cookie, Source::Cookie]);
         assert_eq!(twice, "identity must not name a source twice");
-        let late = unfit_by(|config| config.callback.timeout = std::time::Duration::from_secs(11));
+        let late = unfit_by(|config| {
+            config.identity = vec![Source::Callback];
+            config.callback.url = "http://app/".parse().ok();
+            config.callback.timeout = std::time::Duration::from_secs(11);
+        });
         assert!(late.starts_with("callback_timeout must be more than 0"));
         assert!(unfit_by(|config| config.callback.queue_max = 0).contains("callback_queue_max"));
         assert!(unfit_by(|config| config.jwt.cookie = Some("a b".to_owned())).contains("cookie"));
