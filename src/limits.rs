@@ -10,6 +10,8 @@ use std::time::Duration;
 pub const HEAD_FIELDS_MAX: usize = 64;
 /// Bytes of a facility's name, as in `docs/protocol.md`.
 pub const FACILITY_BYTES_MAX: usize = 255;
+/// Addresses whose handshakes of the current second are counted.
+pub const ADDRESSES_MAX: usize = 16_384;
 /// Control frames a second from one client (a flood of pings is an attack: each costs us a pong).
 pub const CONTROL_FRAMES_PER_SECOND_MAX: u32 = 50;
 /// Connections to the admin listener: a scraper, a prober or two and a person.
@@ -53,6 +55,8 @@ pub struct Limits {
     pub pending_max: usize,
     /// Sessions from one address; 0 is no limit. Trusted peers (proxies) are not counted.
     pub sessions_per_address_max: usize,
+    /// Handshakes in a second from one address; 0 is no limit. Trusted peers (proxies) are not counted.
+    pub handshakes_per_second_per_address_max: u32,
     /// Channels that one session may hear and speak to, together.
     pub channels_per_session_max: usize,
     /// Bytes of a request head. A browser's, with a fat cookie, is under 4 KiB.
@@ -93,6 +97,7 @@ impl Default for Limits {
             sessions_max: 19_000,
             pending_max: 4_096,
             sessions_per_address_max: 0,
+            handshakes_per_second_per_address_max: 0,
             channels_per_session_max: 128,
             head_bytes_max: 8 << 10,
             message_bytes_max: 64 << 10,
@@ -276,6 +281,8 @@ impl Limits {
                 ADMIN_CONNECTIONS_MAX,
                 self.head_bytes_max,
             ),
+            // An address and its count, in a table that is half empty after it grew.
+            term("addresses of handshakes", ADDRESSES_MAX, 64),
             // What waits for clients and what is half-received from them draw on one budget.
             term("the budget of messages", 1, self.budget_bytes_max),
             // In the queue, and in the commands that are made of them.

@@ -34,8 +34,10 @@ pub enum Report {
     Refused {
         /// Where it came from.
         from: From,
-        /// Why.
+        /// What it was told.
         refusal: Refusal,
+        /// What it was not told.
+        why: Option<String>,
     },
     /// The link to Redis changed.
     Link(LinkReport),

@@ -29,6 +29,7 @@ mod hub; // claims, by subject
 mod sim; // the seeded simulation
 
 // Real processes.
+mod access; // rules, origins, addresses
 mod attacks; // strangers who mean harm, and bursts that do it
 mod cli; // the commands that people type
 mod nginx; // behind a real one, by the README

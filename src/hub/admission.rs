@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::access::{self, Grant};
+use super::access::{self, Grant, forwarded};
 use super::channels::Joined;
 use super::outbox::Outbox;
 use super::redis::snapshots::Told;
@@ -13,14 +13,14 @@ use super::redis::subscriptions::Subscription;
 use super::session::{Admitting, Echo, Open, SnapshotAsk, State};
 use super::{Hub, admin};
 use crate::peer::{Door, From, PeerId};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 use crate::report::Report;
 use crate::tick::Tick;
-use crate::wire::http;
+use crate::wire::http::{self, Upgrade};
 
 /// What a request head asks for.
 enum Asked {
-    Session(Box<Grant>),
+    Session(Box<(Upgrade, Grant)>),
     /// An answer is all it gets: the playground page, or an admin page.
     Answer(Bytes),
 }
@@ -44,7 +44,7 @@ impl Hub {
         };
         let (from, door) = (session.from, session.door);
         let read = http::with_head(bytes, self.config.limits.head_bytes_max, |head, length| {
-            (self.asked(head, from, door), length)
+            (self.asked(now, id, head, from, door), length)
         });
         match read {
             Ok(None) => {
@@ -53,15 +53,17 @@ impl Hub {
                     session.state = State::Reading { head };
                 }
             }
-            Ok(Some((Ok(Asked::Session(grant)), length))) => {
+            Ok(Some((Ok(Asked::Session(session)), length))) => {
                 let early = bytes.get(length..).unwrap_or_default().to_vec();
                 if early.len() > self.config.limits.head_bytes_max {
                     return self.refuse(now, id, Refusal::HeadTooLarge);
                 }
-                self.admit(now, id, *grant, early);
+                let (upgrade, grant) = *session;
+                self.admit(now, id, upgrade, grant, early);
             }
             Ok(Some((Ok(Asked::Answer(answer)), _))) => self.answer(now, id, answer),
-            Ok(Some((Err(refusal), _))) | Err(refusal) => self.refuse(now, id, refusal),
+            Ok(Some((Err(refused), _))) => self.refuse(now, id, refused),
+            Err(refusal) => self.refuse(now, id, refusal),
         }
     }
 
@@ -89,9 +91,27 @@ impl Hub {
         }
     }
 
-    fn asked(&self, head: &http::Head<'_>, from: From, door: Door) -> Result<Asked, Refusal> {
+    /// What does the head ask for? `from` is the peer, which decides what is believed; from here on the session is
+    /// its client's.
+    fn asked(
+        &mut self,
+        now: Tick,
+        id: PeerId,
+        head: &http::Head<'_>,
+        from: From,
+        door: Door,
+    ) -> Result<Asked, Refused> {
         if door == Door::Admin {
-            return admin::answer(head, self.ready(), &self.tally()).map(Asked::Answer);
+            return Ok(Asked::Answer(admin::answer(
+                head,
+                self.ready(),
+                &self.tally(),
+            )?));
+        }
+        let trusted = access::is_trusted(from, &self.config);
+        let client = forwarded::client_address(head, from, trusted, self.config.forwarded_hops);
+        if let Some(session) = self.peers.session_mut(id) {
+            session.from = client;
         }
         if let Some(page) = &self.page
             && head.split_target().0 == "/"
@@ -99,16 +119,18 @@ impl Hub {
         {
             return match head.method {
                 "GET" => Ok(Asked::Answer(page.clone())),
-                _ => Err(Refusal::Method),
+                _ => Err(Refusal::Method.into()),
             };
         }
-        access::judge(head, from, &self.config, &*self.subscriber)
+        // Before anything that costs more: this is against those who make us judge all day.
+        self.addresses.knock(now, client, &self.config)?;
+        access::judge(head, trusted, &self.config, &self.rules, &*self.subscriber)
             .map(Box::new)
             .map(Asked::Session)
     }
 
     /// The request is a good one: is there room, and is Redis there?
-    fn admit(&mut self, now: Tick, id: PeerId, grant: Grant, early: Vec<u8>) {
+    fn admit(&mut self, now: Tick, id: PeerId, upgrade: Upgrade, grant: Grant, early: Vec<u8>) {
         let Some(session) = self.peers.session_mut(id) else {
             return;
         };
@@ -135,7 +157,7 @@ impl Hub {
             Echo::Off(None)
         };
         session.state = State::Admitting(Box::new(Admitting {
-            upgrade: grant.upgrade,
+            upgrade,
             facility: grant.facility,
             open,
             asks: Vec::with_capacity(grant.subscribe.len()),

@@ -35,6 +35,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use self::access::rules::Rules;
 use self::access::subscriber::Subscriber;
 use self::addresses::Addresses;
 use self::channels::Channels;
@@ -67,6 +68,7 @@ use crate::wire::http;
 /// sleep until [`deadline`](Hub::deadline). Time never goes backwards.
 pub struct Hub {
     config: Config,
+    rules: Rules,
     subscriber: Box<dyn Subscriber>,
     peers: Peers,
     channels: Channels,
@@ -125,6 +127,7 @@ impl Hub {
     pub fn new(config: Config, subscriber: Box<dyn Subscriber>, seed: u64) -> Hub {
         let mut random = fastrand::Rng::with_seed(seed);
         Hub {
+            rules: Rules::new(&config.rules),
             subscriber,
             peers: Peers::default(),
             channels: Channels::new(random.u64(..)),
@@ -362,6 +365,7 @@ impl Hub {
         self.reports.push_back(Report::Refused {
             from,
             refusal: Refusal::Full,
+            why: None,
         });
         http::refusal(Refusal::Full)
     }

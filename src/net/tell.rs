@@ -26,9 +26,10 @@ pub(crate) fn tell(report: &Report) {
                 _ => info!(%id, reason, seconds, "session closed"),
             }
         }
-        Report::Refused { from, refusal } => {
-            let status = refusal.status().0;
-            info!(%from, status, reason = refusal.word(), "request refused: {}", refusal.line());
+        Report::Refused { from, refusal, why } => {
+            let (status, reason) = (refusal.status().0, refusal.word());
+            let line = why.as_deref().unwrap_or(refusal.line());
+            info!(%from, status, reason, "request refused: {line}");
         }
         Report::Link(LinkReport::Ready { version, channels }) => {
             info!(version, channels, "link to Redis is up");

@@ -165,7 +165,7 @@ impl<'a> Head<'a> {
     }
 
     /// The elements of a list field (RFC 9110 5.6.1: empty ones do not count).
-    fn list(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    pub fn list(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         let elements = self
             .lines(name)
             .flat_map(|line| line.split(|&byte| byte == b','));
