@@ -1,7 +1,9 @@
 //! Who is it, and what may they: from a request to a grant, or to a refusal.
 
 pub mod identity;
+pub mod jwt;
 mod origin;
+pub mod signed_headers;
 pub mod subscriber;
 
 use bytes::Bytes;
