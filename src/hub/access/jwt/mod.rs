@@ -88,7 +88,7 @@ pub enum JwtRefused {
     /// A claim holds a control character.
     #[error("a claim of the token holds a control character")]
     Control,
-    /// A list is longer than [`NAMES_MAX`](crate::limits::CLAIM_NAMES_MAX).
+    /// A list is longer than [`CLAIM_NAMES_MAX`](crate::limits::CLAIM_NAMES_MAX).
     #[error("a claim of the token lists too many names")]
     TooMany,
     /// Its `exp` has passed.
