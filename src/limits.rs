@@ -12,6 +12,10 @@ pub const HEAD_FIELDS_MAX: usize = 64;
 pub const FACILITY_BYTES_MAX: usize = 255;
 /// Addresses whose handshakes of the current second are counted.
 pub const ADDRESSES_MAX: usize = 16_384;
+/// Bytes of a JSON Web Token, before anything of it is read. It came in a head, which has about that many.
+pub const TOKEN_BYTES_MAX: usize = 8 << 10;
+/// Names in one list of a token: its groups, its flags, its channels.
+pub const CLAIM_NAMES_MAX: usize = 256;
 /// Control frames a second from one client (a flood of pings is an attack: each costs us a pong).
 pub const CONTROL_FRAMES_PER_SECOND_MAX: u32 = 50;
 /// Connections to the admin listener: a scraper, a prober or two and a person.

@@ -21,6 +21,9 @@ mod codecs; // properties of the three codecs
 mod cuts; // any cut of the same bytes gives the same events
 mod differential; // the message layer against tungstenite's own
 
+// The hub floor.
+mod tokens; // JSON Web Tokens of another implementation
+
 // The embedded Redis, byte for byte.
 mod embedded;
 

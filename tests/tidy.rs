@@ -98,6 +98,23 @@ const HOUSE: &[Room] = &[
         crates: &["bytes", "fastrand", "foldhash", "percent_encoding", "slab"],
     },
     Room {
+        path: "hub/access/jwt",
+        rooms: &["wire::http", "config", "limits", "refusal"],
+        crates: &[
+            "base64",
+            "jsonwebtoken",
+            "percent_encoding",
+            "ring",
+            "serde",
+            "thiserror",
+        ],
+    },
+    Room {
+        path: "hub/access/signed_headers.rs",
+        rooms: &["wire::http", "config"],
+        crates: &["ring", "thiserror"],
+    },
+    Room {
         path: "net",
         rooms: &["hub", "close", "config", "peer", "report", "tick"],
         crates: &[

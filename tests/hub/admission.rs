@@ -73,6 +73,7 @@ fn every_refusal_is_reached_and_says_what_it_should() {
         let reported = Report::Refused {
             from: HERE,
             refusal,
+            why: None,
         };
         let reports = world.reports.iter().filter(|report| **report == reported);
         assert_eq!(reports.count(), 1, "{refusal:?} is reported once");

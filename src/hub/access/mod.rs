@@ -2,9 +2,11 @@
 
 pub mod forwarded;
 pub mod identity;
+pub mod jwt;
 mod origin;
 mod pattern;
 pub mod rules;
+pub mod signed_headers;
 pub mod subscriber;
 
 use bytes::Bytes;
