@@ -180,7 +180,10 @@ fn there_are_never_more_sessions_than_may_be_not_even_if_all_ask_at_once() {
         .map(|n| world.connect(&format!("/ws/{n}?subscribe-broadcast")))
         .collect();
     world.run();
-    let statuses: Vec<_> = more.iter().map(|who| world.clients[*who].status()).collect();
+    let statuses: Vec<_> = more
+        .iter()
+        .map(|who| world.clients[*who].status())
+        .collect();
     let (yes, no) = (Some(101), Some(503));
     assert_eq!(statuses, [yes, yes, no, no, no]);
     assert_eq!(world.hub.tally().sessions, 5);

@@ -102,7 +102,10 @@ fn who_does_not_hang_up_is_dropped_after_a_while() {
     world.advance(ms(4_999));
     assert!(world.clients[ann].is_ended);
     assert!(!world.clients[ann].is_dropped);
-    assert_eq!((world.hub.tally().sessions, world.hub.tally().clients), (0, 1));
+    assert_eq!(
+        (world.hub.tally().sessions, world.hub.tally().clients),
+        (0, 1)
+    );
     world.advance(ms(1));
     assert!(world.clients[ann].is_dropped);
     assert_eq!(world.hub.tally().clients, 0);

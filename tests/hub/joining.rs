@@ -160,12 +160,22 @@ fn ten_thousand_joins_within_a_second_cost_redis_a_handful_of_commands() {
         }
         world.advance(ms(9));
     }
-    assert!(world.clients.iter().all(|client| client.messages() == ["state"]));
+    assert!(
+        world
+            .clients
+            .iter()
+            .all(|client| client.messages() == ["state"])
+    );
     assert_eq!(world.redis.count("SUBSCRIBE broadcast:f"), 1);
     assert!(world.redis.count(GET) <= 5, "{}", world.redis.count(GET));
     world.advance(ms(5_000));
     assert!(world.redis.count(GET) <= 6, "{}", world.redis.count(GET));
-    assert!(world.clients.iter().all(|client| client.messages() == ["state"]));
+    assert!(
+        world
+            .clients
+            .iter()
+            .all(|client| client.messages() == ["state"])
+    );
 }
 
 #[test]

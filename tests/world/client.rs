@@ -197,7 +197,9 @@ impl Client {
             return;
         };
         let head = String::from_utf8(self.unread[..end + 4].to_vec()).unwrap();
-        let status = head.strip_prefix("HTTP/1.1 ").unwrap()[..3].parse().unwrap();
+        let status = head.strip_prefix("HTTP/1.1 ").unwrap()[..3]
+            .parse()
+            .unwrap();
         let length = match field(&head, "Content-Length") {
             Some(length) => length.parse().unwrap(),
             None => 0,
@@ -222,7 +224,10 @@ impl Client {
         assert_eq!(first & 0xf0, FINAL, "whole frames, and no RSV bit");
         assert_eq!(second & 0x80, 0, "a server's frames are not masked");
         let (head, length) = match second {
-            126 => (4, u16::from_be_bytes(*self.unread[2..].first_chunk()?).into()),
+            126 => (
+                4,
+                u16::from_be_bytes(*self.unread[2..].first_chunk()?).into(),
+            ),
             127 => (10, u64::from_be_bytes(*self.unread[2..].first_chunk()?)),
             short => (2, u64::from(short)),
         };
@@ -236,7 +241,10 @@ impl Client {
         Some(match opcode {
             TEXT => Frame::Text(text(&payload)),
             BINARY => {
-                assert!(std::str::from_utf8(&payload).is_err(), "text is sent as text");
+                assert!(
+                    std::str::from_utf8(&payload).is_err(),
+                    "text is sent as text"
+                );
                 Frame::Binary(payload)
             }
             PING => Frame::Ping,
@@ -285,7 +293,9 @@ impl Request {
         ];
         Request {
             line: format!("GET {target} HTTP/1.1"),
-            fields: fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            fields: fields
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
         }
     }
 
@@ -309,7 +319,9 @@ impl Request {
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let fields = self.fields.iter();
-        let fields: Vec<_> = fields.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let fields: Vec<_> = fields
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
         format!("{}\r\n{}\r\n", self.line, fields.concat()).into_bytes()
     }
 }

@@ -228,7 +228,12 @@ impl Redis {
     /// PUBLISH, and nothing else.
     pub(crate) fn publish(&mut self, channel: &str, message: impl AsRef<[u8]>) {
         let mut link = self.connection.take();
-        self.spread(link.as_mut(), By::Others, channel.as_bytes(), message.as_ref());
+        self.spread(
+            link.as_mut(),
+            By::Others,
+            channel.as_bytes(),
+            message.as_ref(),
+        );
         self.connection = link;
     }
 
@@ -307,7 +312,13 @@ impl Redis {
     }
 
     /// Tells whoever listens; returns how many do.
-    fn spread(&mut self, link: Option<&mut Connection>, by: By, channel: &[u8], payload: &[u8]) -> usize {
+    fn spread(
+        &mut self,
+        link: Option<&mut Connection>,
+        by: By,
+        channel: &[u8],
+        payload: &[u8],
+    ) -> usize {
         let at = self.published.len();
         self.published.push(Published {
             channel: String::from_utf8_lossy(channel).into_owned(),
@@ -446,9 +457,9 @@ impl Redis {
             }
             ("GET", [key]) => match self.keys.get(&(connection.db, key.clone())) {
                 None => b"_\r\n".to_vec(),
-                Some(Key { value: None, .. }) => resp::error(
-                    "WRONGTYPE Operation against a key holding the wrong kind of value",
-                ),
+                Some(Key { value: None, .. }) => {
+                    resp::error("WRONGTYPE Operation against a key holding the wrong kind of value")
+                }
                 Some(Key { value, .. }) => resp::bulk(value.as_deref().unwrap_or_default()),
             },
             ("SETEX", [key, seconds, value]) => {
