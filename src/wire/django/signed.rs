@@ -30,8 +30,12 @@ pub(super) fn open(
         .ok_or(Bad::NoSignature)?;
     // `Signer` adds a word to the salt, so that the key of a signature is no other salted key.
     let salt = format!("{salt}signer");
-    if secrets.is_some_and(|secrets| !secrets.signed(&salt, value, signature)) {
-        return Err(Bad::WrongSignature);
+    match (secrets, signature) {
+        (Some(secrets), _) if secrets.signed(&salt, value, signature) => {}
+        (Some(_), _) => return Err(Bad::WrongSignature),
+        (None, Signature::Sha256(_)) => {}
+        // No Django signs a token for Redis with SHA-1, but one that is cut off may look as if.
+        (None, Signature::Sha1(_)) => return Err(Bad::NoSignature),
     }
     let (data, time) = split_at_last_colon(value).ok_or(Bad::NotASession)?;
     // A time to come is young, as in Django: clocks of two machines differ.
@@ -94,7 +98,7 @@ mod tests {
         assert_eq!(seconds("0"), Some(0));
         assert_eq!(seconds("z"), Some(61));
         assert_eq!(seconds("10"), Some(62));
-        assert_eq!(seconds("1uRhRU"), Some(1_750_427_000));
+        assert_eq!(seconds("1uRhRU"), Some(1_750_209_500));
         for bad in ["", "-1", "1_0", "zzzzzzzzzzzz", "1\u{e9}"] {
             assert_eq!(seconds(bad), None, "{bad}");
         }
@@ -105,7 +109,7 @@ mod tests {
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&vec![b' '; 64 << 20]).unwrap();
         let bomb = encoder.finish().unwrap();
-        assert!(bomb.len() < DJANGO_SESSION_BYTES_MAX / 10);
+        assert!(bomb.len() < DJANGO_SESSION_BYTES_MAX);
         assert_eq!(inflate(&bomb), Err(Bad::TooBig));
     }
 
