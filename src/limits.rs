@@ -40,6 +40,13 @@ pub const EMBEDDED_BUFFERS_BYTES_MAX: usize = 128 << 20;
 pub const REPLY_DEPTH_MAX: usize = 8;
 /// Elements of one reply, all depths together.
 pub const REPLY_ELEMENTS_MAX: usize = 4_096;
+/// Bytes of a Django session, stored and inflated. Every request of the site reads it, so it is a few hundred in
+/// practice. While it is read it may take fifty times this: a list of one-digit numbers does.
+pub const DJANGO_SESSION_BYTES_MAX: usize = 256 << 10;
+/// Groups in a Django session.
+pub const DJANGO_GROUPS_MAX: usize = 1_024;
+/// Bytes of a user's or a group's name in a Django session; Django allows 150 characters.
+pub const DJANGO_NAME_BYTES_MAX: usize = 1_024;
 /// What a fully used session record, its socket and its places in the tables take (measured: see
 /// `docs/operations.md`), for the sum of [`Limits::memory_bytes_max`].
 pub const SESSION_BYTES: usize = 512;

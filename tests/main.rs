@@ -20,6 +20,7 @@ mod tidy; // who may name whom, and sizes
 mod codecs; // properties of the three codecs
 mod cuts; // any cut of the same bytes gives the same events
 mod differential; // the message layer against tungstenite's own
+mod django; // sessions that real Django wrote
 
 // The hub floor.
 mod tokens; // JSON Web Tokens of another implementation

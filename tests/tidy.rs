@@ -75,6 +75,11 @@ const HOUSE: &[Room] = &[
         crates: &["bytes", "httparse", "percent_encoding"],
     },
     Room {
+        path: "wire/django",
+        rooms: &["limits"],
+        crates: &["data_encoding", "flate2", "hmac", "serde", "sha1", "sha2"],
+    },
+    Room {
         path: "wire/ws",
         rooms: &["close"],
         crates: &["bytes", "tungstenite"],
@@ -151,14 +156,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ),
     (
         "wire",
-        &[
-            "TcpStream",
-            "UnixStream",
-            "Instant",
-            "SystemTime",
-            "std::time",
-            "PeerId",
-        ],
+        &["TcpStream", "UnixStream", "Instant", "SystemTime", "PeerId"],
     ),
     (
         "net",
