@@ -75,6 +75,11 @@ const HOUSE: &[Room] = &[
         crates: &["bytes", "httparse", "percent_encoding"],
     },
     Room {
+        path: "wire/http_client",
+        rooms: &["limits", "wire::http"],
+        crates: &["bytes", "httparse", "thiserror"],
+    },
+    Room {
         path: "wire/ws",
         rooms: &["close"],
         crates: &["bytes", "tungstenite"],

@@ -5,5 +5,6 @@
 //! `ws` for it); nothing a peer sends can panic.
 
 pub mod http;
+pub mod http_client;
 pub mod resp;
 pub mod ws;
