@@ -103,6 +103,25 @@ const HOUSE: &[Room] = &[
         crates: &["bytes", "fastrand", "foldhash", "percent_encoding", "slab"],
     },
     Room {
+        path: "hub/access/callback",
+        rooms: &[
+            "wire::http",
+            "wire::http_client",
+            "hub",
+            "channel",
+            "config",
+            "peer",
+            "tick",
+        ],
+        crates: &[
+            "bytes",
+            "percent_encoding",
+            "serde",
+            "serde_json",
+            "thiserror",
+        ],
+    },
+    Room {
         path: "net",
         rooms: &["hub", "close", "config", "peer", "report", "tick"],
         crates: &[

@@ -6,6 +6,7 @@
 //! the table of [`keys`], and then asks [`Config::checked`].
 
 mod addresses;
+mod callback;
 mod checks;
 mod environment;
 mod file;
@@ -22,6 +23,7 @@ use ipnet::IpNet;
 
 use crate::limits::Limits;
 
+pub use callback::{CallbackConfig, CallbackUrl, CallbackUrlError};
 pub use url::UrlError;
 pub use values::Invalid;
 
