@@ -303,6 +303,7 @@ mod tests {
         asked: Vec<(PeerId, String)>,
         verdicts: BTreeMap<Ticket, Verdict>,
         connects: usize,
+        turns: usize,
         most_calling: usize,
     }
 
@@ -329,6 +330,7 @@ mod tests {
                 asked: Vec::new(),
                 verdicts: BTreeMap::new(),
                 connects: 0,
+                turns: 0,
                 most_calling: 0,
             }
         }
@@ -352,7 +354,11 @@ mod tests {
         /// Fulfils every wish, until there is none.
         fn run(&mut self) {
             loop {
-                self.callback.check();
+                self.turns += 1;
+                // Not after each of ten thousand: the check looks at every call.
+                if self.callback.waiting() < 50 || self.turns.is_multiple_of(200) {
+                    self.callback.check();
+                }
                 let peers = &mut self.peers;
                 let want = self.callback.next_want(self.now, || {
                     *peers += 1;
@@ -392,9 +398,7 @@ mod tests {
                 }
             }
             let deadline = self.callback.deadline();
-            assert!(
-                deadline.is_none_or(|deadline| deadline > self.now) || self.callback.waiting() > 0
-            );
+            assert!(deadline.is_none_or(|deadline| deadline > self.now));
         }
 
         /// One byte, then the rest: an application gets what comes.
