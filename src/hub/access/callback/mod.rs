@@ -693,6 +693,27 @@ mod tests {
     }
 
     #[test]
+    fn a_call_is_not_repeated_twice_even_if_both_connections_had_been_kept() {
+        let mut world = World::new(|config| config.connections_max = 2);
+        let (_, _) = (world.ask("1"), world.ask("2"));
+        let (busy, kept) = (world.asked[0].0, world.asked[1].0);
+        world.says(busy, NO_CONTENT);
+        world.ask("3");
+        world.says(kept, NO_CONTENT);
+        let ticket = world.ask("4");
+        assert_eq!(world.newest(), kept);
+        world.network = Network::Hangs;
+        world.hangs_up(kept, Lost::Ended);
+        world.says(busy, NO_CONTENT);
+        assert_eq!(world.newest(), busy, "it is repeated here");
+        world.hangs_up(busy, Lost::Ended);
+        assert!(matches!(
+            world.verdicts[&ticket],
+            Verdict::Failed(Failure::Lost(_))
+        ));
+    }
+
+    #[test]
     fn a_call_that_hangs_ends_at_its_deadline_however_it_trickles() {
         let mut world = World::new(|_| {});
         let ticket = world.ask("1");
@@ -739,6 +760,18 @@ mod tests {
         let id = world.newest();
         world.says(id, JOHN);
         assert_eq!(world.verdicts[&back], john());
+    }
+
+    #[test]
+    fn one_connection_finds_out_whether_the_application_is_back() {
+        let mut world = World::new(|_| {});
+        world.network = Network::Refuses;
+        for cookie in ["1", "2", "3"] {
+            world.ask(cookie);
+        }
+        world.network = Network::Hangs;
+        world.advance(ms(100));
+        assert_eq!(world.connects, 2);
     }
 
     #[test]
