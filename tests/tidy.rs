@@ -80,6 +80,11 @@ const HOUSE: &[Room] = &[
         crates: &["data_encoding", "flate2", "hmac", "serde", "sha1", "sha2"],
     },
     Room {
+        path: "wire/http_client",
+        rooms: &["limits", "wire::http"],
+        crates: &["bytes", "httparse", "thiserror"],
+    },
+    Room {
         path: "wire/ws",
         rooms: &["close"],
         crates: &["bytes", "tungstenite"],
@@ -111,6 +116,25 @@ const HOUSE: &[Room] = &[
             "percent_encoding",
             "ring",
             "serde",
+            "thiserror",
+        ],
+    },
+    Room {
+        path: "hub/access/callback",
+        rooms: &[
+            "wire::http",
+            "wire::http_client",
+            "hub",
+            "channel",
+            "config",
+            "peer",
+            "tick",
+        ],
+        crates: &[
+            "bytes",
+            "percent_encoding",
+            "serde",
+            "serde_json",
             "thiserror",
         ],
     },

@@ -6,6 +6,7 @@
 //! the table of [`keys`], and then asks [`Config::checked`].
 
 mod addresses;
+mod callback;
 mod checks;
 mod environment;
 mod file;
@@ -33,6 +34,7 @@ pub use secret::{KeyMaterial, Secret};
 pub use sources::{
     Callback, CallbackUrl, Django, DjangoEngine, Jwt, JwtAlgorithm, Source, UsernameFallback,
 };
+pub use callback::CallbackConfig;
 pub use url::UrlError;
 pub use values::Invalid;
 

@@ -74,6 +74,11 @@ pub fn with_head<R>(
 }
 
 impl<'a> Head<'a> {
+    /// Every field, name and value, in the order in which they came.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.fields.iter().map(|field| (field.name, field.value))
+    }
+
     /// The field of this name (any case).
     pub fn field(&self, name: &str) -> Field<'a> {
         let mut lines = self.lines(name);

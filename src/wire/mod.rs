@@ -6,5 +6,6 @@
 
 pub mod django;
 pub mod http;
+pub mod http_client;
 pub mod resp;
 pub mod ws;
