@@ -10,8 +10,8 @@ use super::RedisAddress;
 /// How the application is asked who a client is and what it may.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallbackConfig {
-    /// Where.
-    pub url: CallbackUrl,
+    /// Where; it must be said if the application is to be asked.
+    pub url: Option<CallbackUrl>,
     /// From the question to its answer, waiting for a connection included.
     pub timeout: Duration,
     /// Connections to the application, and so calls in flight: at most as many as it has workers to spare.
@@ -22,11 +22,10 @@ pub struct CallbackConfig {
     pub body_bytes_max: usize,
 }
 
-impl CallbackConfig {
-    /// With everything but the URL as it is by default.
-    pub fn new(url: CallbackUrl) -> CallbackConfig {
+impl Default for CallbackConfig {
+    fn default() -> CallbackConfig {
         CallbackConfig {
-            url,
+            url: None,
             timeout: Duration::from_secs(2),
             connections_max: 16,
             queue_max: 1_024,

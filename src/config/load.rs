@@ -366,12 +366,7 @@ mod tests {
              --jwt-key-file or WS4REDIS_JWT_KEY"
         );
         assert!(error("identity = ['jwt']", &key, &[]).contains("algorithms"));
-        let jwt = config(
-            "identity = ['jwt']\n[jwt]\nalgorithms = ['HS256']",
-            &key,
-            &[],
-        )
-        .jwt;
+        let jwt = config("[jwt]\nalgorithms = ['HS256']", &key, &[]).jwt;
         assert_eq!(jwt.keys.unwrap().text.reveal(), "hunter2");
         assert!(error("identity = 'callback'", &[], &[]).contains("url in [callback]"));
         assert!(
@@ -382,7 +377,7 @@ mod tests {
             )
             .contains("SECRET_KEY")
         );
-        config("identity = 'django'", &[], &[]);
+        assert!(error("identity = 'django'", &[], &[]).contains("not built yet"));
     }
 
     #[test]

@@ -29,12 +29,10 @@ use ipnet::IpNet;
 
 use crate::limits::Limits;
 
+pub use callback::{CallbackConfig, CallbackUrl, CallbackUrlError};
 pub use rules::{Allow, CHANNEL_FLAGS, Require, Rule, RulesConfig};
 pub use secret::{KeyMaterial, Secret};
-pub use sources::{
-    Callback, CallbackUrl, Django, DjangoEngine, Jwt, JwtAlgorithm, Source, UsernameFallback,
-};
-pub use callback::CallbackConfig;
+pub use sources::{Django, DjangoEngine, Jwt, JwtAlgorithm, Source, UsernameFallback};
 pub use url::UrlError;
 pub use values::Invalid;
 
@@ -83,7 +81,7 @@ pub struct Config {
     /// For [`Source::Jwt`].
     pub jwt: Jwt,
     /// For [`Source::Callback`].
-    pub callback: Callback,
+    pub callback: CallbackConfig,
     /// What clients may do.
     pub rules: RulesConfig,
     /// Every bound.
@@ -115,7 +113,7 @@ impl Default for Config {
             headers_max_age: Duration::from_secs(60),
             django: Django::default(),
             jwt: Jwt::default(),
-            callback: Callback::default(),
+            callback: CallbackConfig::default(),
             rules: RulesConfig::default(),
             limits: Limits::default(),
             log: Log::default(),

@@ -9,11 +9,10 @@ use super::keys::{Shown, Takes};
 use super::rules::{self, Allow};
 use super::secret::KeyMaterial;
 use super::sources::{
-    ALGORITHMS, CallbackUrl, DjangoEngine, ENGINES, FALLBACKS, JwtAlgorithm, SOURCES, Source,
-    UsernameFallback,
+    ALGORITHMS, DjangoEngine, ENGINES, FALLBACKS, JwtAlgorithm, SOURCES, Source, UsernameFallback,
 };
 use super::values::{self, Invalid, LOG_FORMATS};
-use super::{Config, Listen, LogFormat, Origins, Redis, addresses};
+use super::{CallbackUrl, CallbackUrlError, Config, Listen, LogFormat, Origins, Redis, addresses};
 
 /// Told by `&mut`, once for reading and writing.
 type At<T> = fn(&mut Config) -> &mut T;
@@ -131,7 +130,7 @@ impl Place {
             Place::KeyMaterial(at) => *at(config) = Some(KeyMaterial::read(word)?),
             Place::Engine(at) => *at(config) = values::choice(word, &ENGINES)?,
             Place::Fallback(at) => *at(config) = values::choice(word, &FALLBACKS)?,
-            Place::CallbackUrl(at) => *at(config) = Some(word.parse()?),
+            Place::CallbackUrl(at) => *at(config) = Some(callback_url(word)?),
             Place::LogFormat(at) => *at(config) = values::choice(word, &LOG_FORMATS)?,
             Place::Listen(_)
             | Place::Networks(_)
@@ -214,6 +213,11 @@ fn each<T>(words: &[String], read: impl Fn(&str) -> Result<T, Invalid>) -> Resul
 fn redis(word: &str) -> Result<Redis, Invalid> {
     word.parse()
         .map_err(|error: super::UrlError| Invalid(error.to_string()))
+}
+
+fn callback_url(word: &str) -> Result<CallbackUrl, Invalid> {
+    word.parse()
+        .map_err(|error: CallbackUrlError| Invalid(error.to_string()))
 }
 
 fn text<T: ToString>(value: Option<&T>) -> Shown {

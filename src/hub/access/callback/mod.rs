@@ -20,7 +20,7 @@ pub(crate) use self::verdict::{Failure, Verdict};
 
 use self::calls::{CallId, Calls};
 use self::pool::{Exchange, Pool, State};
-use crate::config::CallbackConfig;
+use crate::config::{CallbackConfig, CallbackUrl};
 use crate::hub::Lost;
 use crate::peer::PeerId;
 use crate::tick::Tick;
@@ -38,6 +38,7 @@ const HEAD_BYTES_MAX: usize = 8 << 10;
 /// [`next_write`](Callback::next_write) with [`pending`](Callback::pending); then wait until
 /// [`deadline`](Callback::deadline).
 pub(crate) struct Callback {
+    url: CallbackUrl,
     config: CallbackConfig,
     calls: Calls,
     pool: Pool,
@@ -54,8 +55,9 @@ pub(crate) enum Want {
 }
 
 impl Callback {
-    pub(crate) fn new(config: CallbackConfig) -> Callback {
+    pub(crate) fn new(url: CallbackUrl, config: CallbackConfig) -> Callback {
         Callback {
+            url,
             calls: Calls::default(),
             pool: Pool::new(config.connections_max),
             answers: VecDeque::new(),
@@ -65,7 +67,7 @@ impl Callback {
 
     /// Asks about a client. One that asks what is being asked already shares the call, its deadline included.
     pub(crate) fn ask(&mut self, now: Tick, question: &Question) -> Result<Ticket, Failure> {
-        let request = question.request(&self.config.url);
+        let request = question.request(&self.url);
         let until = now + self.config.timeout;
         let ticket = self.calls.ask(request, until, self.config.queue_max)?;
         self.serve(now);
@@ -319,10 +321,10 @@ mod tests {
 
     impl World {
         fn new(change: impl FnOnce(&mut CallbackConfig)) -> World {
-            let mut config = CallbackConfig::new("http://app:8080/may".parse().unwrap());
+            let mut config = CallbackConfig::default();
             change(&mut config);
             World {
-                callback: Callback::new(config),
+                callback: Callback::new("http://app:8080/may".parse().unwrap(), config),
                 now: Tick::ZERO + Duration::from_secs(100),
                 network: Network::Connects,
                 peers: 0,
