@@ -19,7 +19,7 @@ test: setup ## run every test, the documentation's included
 
 # make hands SEED and SEEDS on, whether they stand on its command line or in the environment.
 sim: ## play simulations: one with SEED=n, many with SEEDS=n
-	cargo test --locked --release --test main sim -- --nocapture --include-ignored
+	cargo test --locked --release --test main sim:: -- --nocapture
 
 bench: ## run the benchmarks
 	cargo bench --locked --bench '*'

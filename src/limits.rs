@@ -222,6 +222,8 @@ impl Limits {
             ("head_bytes_max", self.head_bytes_max, "1 MiB", 1 << 20),
             // Queued frames are counted in a u32, and the smallest takes two bytes.
             ("budget_bytes_max", self.budget_bytes_max, "8 GiB", 8 << 30),
+            // One client's queue is counted in a u32, and one message of any size may stand before it.
+            ("queue_bytes_max", self.queue_bytes_max, "2 GiB", 2 << 30),
             (
                 "queue_bytes_max",
                 self.queue_bytes_max,

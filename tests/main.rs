@@ -4,7 +4,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that cannot go on fails, and says where"
+    clippy::struct_excessive_bools,
+    reason = "a test that cannot go on fails, and says where; a model has a switch for each misfortune"
 )]
 
 // What tests stand on.

@@ -31,6 +31,11 @@ impl Hub {
         }
     }
 
+    /// What Redis said is not all read yet: a nonce that is late may be among it.
+    pub fn fell_behind(&mut self, now: Tick) {
+        self.redis.alive(now);
+    }
+
     /// Takes one thing that Redis said; `false` if there is no more.
     fn hear(&mut self, now: Tick) -> Result<bool, GivenUp> {
         match self.redis.hear(now)? {

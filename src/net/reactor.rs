@@ -2,10 +2,10 @@
 //!
 //! An event is noted, not handled: it sets a bit of its socket. Everything else happens at this loop's own
 //! pace, each step with a budget, so that no socket starves another. What is left over keeps its bit, and the next
-//! turn does not sleep. Redis is read first and with the largest budget: it cuts off a subscriber that lags.
+//! turn does not sleep. `reading` says when Redis is read, which is before everybody else.
 //!
-//! Writing is cut into slices of [`WRITE_SLICE`] sockets, with a look at the events between them: messages that
-//! arrive during a long fan-out join the queues that are not written yet. That is batching without a timer.
+//! Writing is cut into slices of [`WRITE_SLICE`] sockets, with a look at the events between them, so that nobody is
+//! kept waiting by a long fan-out. What Redis says meanwhile goes out together: that is batching without a timer.
 
 use std::collections::VecDeque;
 use std::fs::File;

@@ -35,6 +35,9 @@ impl Reactor {
     pub(super) fn read(&mut self, now: Tick) {
         if let Some(link) = self.link {
             self.read_redis(now, link);
+            if at(&mut self.sockets, link).is_some_and(|link| link.readable != Readable::Drained) {
+                self.hub.fell_behind(now);
+            }
         }
         for _ in 0..self.readable.len() {
             let Some(id) = self.readable.pop_front() else {

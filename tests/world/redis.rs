@@ -125,10 +125,6 @@ impl Redis {
         self.connection = None;
     }
 
-    pub(crate) fn is_connected(&self) -> bool {
-        self.connection.is_some()
-    }
-
     /// The gateway said this.
     pub(crate) fn hear(&mut self, bytes: &[u8]) {
         if let Some(connection) = &mut self.connection {

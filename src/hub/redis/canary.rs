@@ -5,8 +5,8 @@
 //! two missed are proof. A Redis that stalls at the worst moment, just after an answer, is noticed within
 //! 1 s + 0.5 s + 0.5 s.
 //!
-//! While bytes come the patience is longer: Redis answers in order, and a nonce that waits behind a burst for
-//! thousands of clients is late because of us. To give up such a link would lose the rest of the burst.
+//! While bytes come, or lie unread, the patience is longer: Redis answers in order, and a nonce that waits behind
+//! a burst for thousands of clients is late because of us. To give up such a link would lose the rest of the burst.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ const BUSY: Duration = Duration::from_secs(15);
 pub(crate) struct Canary {
     channel: Bytes,
     serial: u64,
-    /// When bytes came last.
+    /// When bytes came last, or lay unread.
     alive: Tick,
     state: State,
 }
@@ -107,7 +107,7 @@ impl Canary {
         Verdict::Publish(self.serial.to_string())
     }
 
-    /// Bytes came, whatever they say.
+    /// Bytes came or lie unread, whatever they say.
     pub(crate) fn alive(&mut self, now: Tick) {
         self.alive = now;
     }

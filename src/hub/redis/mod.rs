@@ -275,10 +275,15 @@ impl Redis {
 
     /// Takes the bytes that came.
     pub(crate) fn feed(&mut self, now: Tick, bytes: &[u8]) {
-        self.canary.alive(now);
+        self.alive(now);
         if let Link::Up(up) = &mut self.link {
             up.reader.feed(bytes);
         }
+    }
+
+    /// Redis is heard, or could be.
+    pub(crate) fn alive(&mut self, now: Tick) {
+        self.canary.alive(now);
     }
 
     /// The next thing that was said, until there is no more.
