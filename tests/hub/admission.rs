@@ -92,7 +92,7 @@ fn the_101_waits_until_redis_has_confirmed_every_subscription() {
     let mut world = World::new(|_| {});
     world.redis.mood.stalls = true;
     let request = Request::to("/ws/f?subscribe-broadcast&subscribe-session");
-    let ann = world.ask(HERE, &request.with("Cookie", "sessionid=k"));
+    let ann = world.ask(HERE, &request.cookie("sessionid=k"));
     world.advance(ms(400));
     assert!(world.clients[ann].answer.is_none());
     assert!(world.redis.heard().is_empty());
