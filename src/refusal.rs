@@ -17,7 +17,7 @@ pub enum Refusal {
     TooManyChannels,
     /// The `Origin` is another site's, or missing where a browser would have sent one.
     Origin,
-    /// A rule asks for somebody else.
+    /// A rule asks for somebody else, or a token or a signature does not hold.
     Forbidden,
     /// Nothing is served under this path.
     NotFound,

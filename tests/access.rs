@@ -156,7 +156,7 @@ fn an_untrusted_peer_is_counted_by_its_own_address_whatever_it_tells() {
 fn an_address_that_knocks_too_often_is_turned_away_before_it_is_judged() {
     let mut config = Config::default();
     config.limits.handshakes_per_second_per_address_max = 2;
-    let mut hub = Hub::new(config, Box::new(RedisSubscriber), 1);
+    let mut hub = Hub::new(config, Box::new(RedisSubscriber), 1, Duration::ZERO).unwrap();
     let mut knock = |ms: u64, ip: &str| {
         let now = Tick::ZERO + Duration::from_millis(ms);
         let id = hub

@@ -105,7 +105,14 @@ const HOUSE: &[Room] = &[
             "wire", "channel", "close", "config", "limits", "metrics", "peer", "refusal", "report",
             "tick",
         ],
-        crates: &["bytes", "fastrand", "foldhash", "percent_encoding", "slab"],
+        crates: &[
+            "bytes",
+            "fastrand",
+            "foldhash",
+            "percent_encoding",
+            "slab",
+            "thiserror",
+        ],
     },
     Room {
         path: "hub/access/jwt",

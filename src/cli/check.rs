@@ -9,6 +9,7 @@ use std::io::{Write, stdout};
 
 use rustix::process::{Resource, getrlimit};
 use ws4redis::channel::{self, Audience};
+use ws4redis::hub::access::Access;
 use ws4redis::wire::resp::Reply;
 use ws4redis::{Config, RedisStore, StoreError};
 
@@ -20,6 +21,9 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
     logging::filter(&config.log)?;
     let mut report = Report::default();
     report.say(Level::Ok, "configuration: valid; --print shows it")?;
+    if let Err(error) = Access::new(config) {
+        report.say(Level::Fail, &format!("access: {error}"))?;
+    }
     check_files(&mut report, config)?;
     match config.embedded {
         Some(address) => {

@@ -72,7 +72,7 @@ impl From<ServeError> for Failure {
             ServeError::Bind { .. } => {
                 format!("{error}: end what holds it, or choose another address")
             }
-            ServeError::System(_) => error.to_string(),
+            ServeError::Keys(_) | ServeError::System(_) => error.to_string(),
         })
     }
 }

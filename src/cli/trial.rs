@@ -48,7 +48,7 @@ pub(super) fn run(client: &Client, config: &Config) -> Result<(), Failure> {
     };
     report.say(Level::Ok, &format!("facility: {facility}: {by}"))?;
     let asked = target.flags.clone();
-    match grant(target, identity, config, &rules, &RedisSubscriber) {
+    match grant(target, identity.into(), config, &rules, &RedisSubscriber) {
         Ok(grant) => tell(&mut report, &asked, &grant),
         Err(refusal) => {
             let require = rule.and_then(|(_, rule)| rule.require.as_ref());

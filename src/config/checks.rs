@@ -120,11 +120,7 @@ impl Config {
             let must = "must be more than 0 and at most handshake_timeout".to_owned();
             return Err(unfit("callback_timeout", must));
         }
-        for (source, word) in [
-            (Source::Django, "django"),
-            (Source::Jwt, "jwt"),
-            (Source::Callback, "callback"),
-        ] {
+        for (source, word) in [(Source::Django, "django"), (Source::Callback, "callback")] {
             // Else everybody would be nobody, and nobody would say why.
             without(source, true, &format!("{word}: it is not built yet"))?;
         }

@@ -124,9 +124,11 @@ impl Hub {
         }
         // Before anything that costs more: this is against those who make us judge all day.
         self.addresses.knock(now, client, &self.config)?;
-        access::judge(head, trusted, &self.config, &self.rules, &*self.subscriber)
-            .map(Box::new)
-            .map(Asked::Session)
+        let unix = self.unix + now.since(Tick::ZERO);
+        let (config, access) = (&self.config, &self.access);
+        let (upgrade, target, testimony) = access.judge(head, trusted, config, unix)?;
+        let grant = access::grant(target, testimony, config, &access.rules, &*self.subscriber)?;
+        Ok(Asked::Session(Box::new((upgrade, grant))))
     }
 
     /// The request is a good one: is there room, and is Redis there?
@@ -150,6 +152,9 @@ impl Hub {
         self.admitted += 1;
         let limits = &self.config.limits;
         let mut open = Open::new(now, limits, self.heartbeat.is_some(), self.random.f64());
+        open.expires = grant.expires.map_or(Tick::NEVER, |expires| {
+            Tick::new(expires.saturating_sub(self.unix))
+        });
         open.publish = grant.publish.into_boxed_slice();
         open.echo = if grant.echo {
             Echo::On

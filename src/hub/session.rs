@@ -89,6 +89,8 @@ pub(crate) struct Open {
     pub(crate) publish: Box<[Bytes]>,
     pub(crate) echo: Echo,
     pub(crate) rate: Rate,
+    /// When what let it in stops to hold.
+    pub(crate) expires: Tick,
     next_ping: Tick,
     pong_by: Tick,
     next_beat: Tick,
@@ -131,6 +133,8 @@ pub(crate) enum Due {
     Send { ping: bool, heartbeat: bool },
     /// A ping was not answered.
     Idle,
+    /// Its token, or whatever let it in, has expired.
+    Expired,
     /// The peer does not close its side.
     Drop,
     /// It was postponed.
@@ -210,6 +214,7 @@ impl Open {
             publish: Box::default(),
             echo: Echo::Off(None),
             rate: Rate::default(),
+            expires: Tick::NEVER,
             next_ping: now + limits.ping_interval.mul_f64(phase),
             pong_by: Tick::NEVER,
             next_beat,
@@ -228,10 +233,20 @@ impl Open {
     }
 
     pub(crate) fn deadline(&self) -> Tick {
-        self.next_ping.min(self.pong_by).min(self.next_beat)
+        let Open {
+            next_ping,
+            pong_by,
+            next_beat,
+            expires,
+            ..
+        } = self;
+        *next_ping.min(pong_by).min(next_beat).min(expires)
     }
 
     fn due(&mut self, now: Tick, limits: &Limits) -> Due {
+        if self.expires <= now {
+            return Due::Expired;
+        }
         if self.pong_by <= now {
             return Due::Idle;
         }

@@ -6,6 +6,7 @@ mod beats; // heartbeats and pings
 mod delivery; // live messages
 mod drain; // going down
 mod endings; // the ways in which a session ends
+mod identity; // tokens and signed headers
 mod joining; // subscriptions, persisted messages and the second look
 mod link; // the link to Redis comes and goes
 mod operator; // the admin listener

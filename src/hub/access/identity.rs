@@ -1,15 +1,21 @@
-//! Who is it: the session cookie, and from trusted peers the identity headers, in the order of `identity`.
+//! Who is it, as far as the head of a request tells: the sources in the order of `identity`.
 //!
 //! The headers come from a proxy that has asked the application. Anybody can send them, so they count only from
 //! a unix socket or a listed address; an untrusted peer's copies are ignored, not refused, because a client may
 //! not be able to know what stands between. From a trusted peer a header that stands twice is refused: it
 //! means that the proxy *added* its own to the client's instead of replacing it.
 
+use std::time::Duration;
+
 use percent_encoding::percent_decode_str;
 
+use super::Access;
+use super::jwt::{self, Claims};
+use super::signed_headers::SignatureRefused;
+use super::testimony::Testimony;
 use crate::channel::Identity;
 use crate::config::{Config, Source};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 use crate::wire::http::{Field, Head};
 
 /// The user's name, percent-encoded.
@@ -19,28 +25,65 @@ pub const GROUPS_HEADER: &str = "X-Ws4redis-Groups";
 /// The session key, percent-encoded.
 pub const SESSION_HEADER: &str = "X-Ws4redis-Session";
 
-/// The identity behind a request, as far as its head tells: the first source that knows the user says who it is,
-/// and the first that knows a session says that. The sources that have to ask somebody are not asked here.
-pub(crate) fn identify(
-    head: &Head<'_>,
-    config: &Config,
-    trusted: bool,
-) -> Result<Identity, Refusal> {
-    let mut identity = Identity::default();
-    for source in &config.identity {
-        let found = match source {
-            // Where signed ones are asked for, unsigned ones say nothing.
-            Source::Headers if trusted && config.headers_secret.is_none() => headers(head)?,
-            Source::Cookie => cookie(head, &config.session_cookie),
-            Source::Headers | Source::Django | Source::Jwt | Source::Callback => continue,
-        };
-        if identity.user.is_none() && identity.groups.is_empty() {
-            identity.user = found.user;
-            identity.groups = found.groups;
+impl Access {
+    /// What the sources say that a request's head is enough for, in their order.
+    pub(super) fn identify(
+        &self,
+        head: &Head<'_>,
+        config: &Config,
+        trusted: bool,
+        unix: Duration,
+    ) -> Result<Testimony, Refused> {
+        let mut testimony = Testimony::default();
+        for source in &config.identity {
+            testimony.add(match source {
+                Source::Headers if trusted && self.is_signed(head, unix)? => headers(head)?.into(),
+                Source::Cookie => cookie(head, &config.session_cookie).into(),
+                Source::Jwt => self
+                    .token(head, unix)?
+                    .map_or_else(Testimony::default, Testimony::from),
+                Source::Headers | Source::Django | Source::Callback => continue,
+            });
         }
-        identity.session = identity.session.or(found.session);
+        Ok(testimony)
     }
-    Ok(identity)
+
+    /// Who has no token is somebody for the next source; who has a bad one is told so, or it would be let in as
+    /// nobody and wonder.
+    fn token(&self, head: &Head<'_>, unix: Duration) -> Result<Option<Claims>, Refused> {
+        let Some((verifier, places)) = &self.jwt else {
+            return Ok(None);
+        };
+        let Some(token) = jwt::bearer(head, places) else {
+            return Ok(None);
+        };
+        match verifier.verify(&token?, unix) {
+            Ok(claims) => Ok(Some(claims)),
+            Err(refused) => Err(forbidden(refused)),
+        }
+    }
+
+    /// Do the identity headers of a trusted peer count? Where signatures are asked for, unsigned headers say
+    /// nothing, as those of strangers do; a bad signature is somebody's mistake, or an attack.
+    fn is_signed(&self, head: &Head<'_>, unix: Duration) -> Result<bool, Refused> {
+        match &self.signed_headers {
+            None => Ok(true),
+            Some(signed) => match signed.verify(head, unix) {
+                Ok(()) => Ok(true),
+                Err(SignatureRefused::Missing) => Ok(false),
+                Err(SignatureRefused::Repeated) => Err(Refusal::Duplicate.into()),
+                Err(refused) => Err(forbidden(refused)),
+            },
+        }
+    }
+}
+
+/// The log gets the reason, which holds nothing of what it is about.
+fn forbidden(why: impl ToString) -> Refused {
+    Refused {
+        refusal: Refusal::Forbidden,
+        why: Some(why.to_string()),
+    }
 }
 
 fn cookie(head: &Head<'_>, name: &str) -> Identity {
@@ -105,9 +148,10 @@ mod tests {
         let head = "GET / HTTP/1.1\r\nHost: h\r\nCookie: sessionid=of-cookie\r\nX-Ws4redis-User: john\r\n\
                     X-Ws4redis-Groups: a, b%2Cc\r\nX-Ws4redis-Session: of-header\r\n\r\n";
         let identified = http::with_head(head.as_bytes(), 8_192, |head, _| {
-            identify(head, config, trusted)
+            let access = Access::new(config).unwrap();
+            access.identify(head, config, trusted, Duration::ZERO)
         });
-        identified.unwrap().unwrap().unwrap()
+        identified.unwrap().unwrap().unwrap().identity
     }
 
     fn with(identity: &[Source]) -> Config {
@@ -146,7 +190,7 @@ mod tests {
         let mut signed = with(&[Source::Headers]);
         crate::config::keys::Key::named("headers_secret_file")
             .unwrap()
-            .keep(&mut signed, "key")
+            .keep(&mut signed, &"k".repeat(32))
             .unwrap();
         assert_eq!(identified(&signed, true), Identity::default());
     }

@@ -13,17 +13,53 @@ mod pattern;
 pub mod rules;
 pub mod signed_headers;
 pub mod subscriber;
+pub mod testimony;
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
+use thiserror::Error;
 
+use self::jwt::{Algorithm, JwtConfig, KeyError, Places, Verifier};
 use self::rules::Rules;
+use self::signed_headers::{SignedHeaders, SigningKeyError};
 use self::subscriber::{Ask, Subscriber};
-use crate::channel::Identity;
-use crate::config::Config;
+use self::testimony::Testimony;
+use crate::config::{Config, Jwt, JwtAlgorithm, KeyMaterial, Source};
 use crate::limits::FACILITY_BYTES_MAX;
 use crate::peer::From;
 use crate::refusal::{Refusal, Refused};
 use crate::wire::http::{self, Head, Upgrade};
+
+/// What requests are judged by, made once from the configuration.
+#[derive(Debug)]
+pub struct Access {
+    pub(crate) rules: Rules,
+    jwt: Option<(Verifier, Places)>,
+    signed_headers: Option<SignedHeaders>,
+}
+
+/// Keys that cannot be used: the operator's fault.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AccessError {
+    /// Those of the tokens.
+    #[error("the keys of [jwt]{}: {error}", shown(path))]
+    Jwt {
+        /// The file that they come from.
+        path: Option<PathBuf>,
+        /// What is wrong with them.
+        error: KeyError,
+    },
+    /// Those of the signed headers.
+    #[error("headers_secret{}: {error}", shown(path))]
+    Headers {
+        /// The file that they come from.
+        path: Option<PathBuf>,
+        /// What is wrong with them.
+        error: SigningKeyError,
+    },
+}
 
 /// What a request asks for, whoever asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,22 +83,79 @@ pub struct Grant {
     pub publish: Vec<Bytes>,
     /// Does it want its own messages back?
     pub echo: bool,
+    /// From when on (since 1970) it is to have nothing.
+    pub expires: Option<Duration>,
 }
 
-/// Judges a request. The order decides which of several faults is told: the one that helps most first.
-pub(crate) fn judge(
-    head: &Head<'_>,
-    trusted: bool,
-    config: &Config,
-    rules: &Rules,
-    subscriber: &dyn Subscriber,
-) -> Result<(Upgrade, Grant), Refused> {
-    let (path, query) = head.split_target();
-    let target = Target::new(path, query, config, rules)?;
-    let upgrade = Upgrade::from_head(head)?;
-    origin::check(head, trusted, config)?;
-    let identity = identity::identify(head, config, trusted)?;
-    Ok((upgrade, grant(target, identity, config, rules, subscriber)?))
+impl Access {
+    /// Reads the keys of the sources that are asked. What is wrong with them is told now, not when the first client
+    /// comes.
+    pub fn new(config: &Config) -> Result<Access, AccessError> {
+        let jwt = config.identity.contains(&Source::Jwt);
+        let jwt = config.jwt.keys.as_ref().filter(|_| jwt);
+        let signed_headers = config.headers_secret.as_ref().map(|keys| {
+            SignedHeaders::new(&keys.lines(), config.headers_max_age).map_err(|error| {
+                let path = keys.path.clone();
+                AccessError::Headers { path, error }
+            })
+        });
+        Ok(Access {
+            rules: Rules::new(&config.rules),
+            jwt: jwt.map(|keys| verifier(keys, &config.jwt)).transpose()?,
+            signed_headers: signed_headers.transpose()?,
+        })
+    }
+
+    /// Judges a request. The order decides which of several faults is told: the one that helps most first.
+    pub(crate) fn judge(
+        &self,
+        head: &Head<'_>,
+        trusted: bool,
+        config: &Config,
+        unix: Duration,
+    ) -> Result<(Upgrade, Target, Testimony), Refused> {
+        let (path, query) = head.split_target();
+        let target = Target::new(path, query, config, &self.rules)?;
+        let upgrade = Upgrade::from_head(head)?;
+        origin::check(head, trusted, config)?;
+        let testimony = self.identify(head, config, trusted, unix)?;
+        Ok((upgrade, target, testimony))
+    }
+}
+
+fn verifier(keys: &KeyMaterial, jwt: &Jwt) -> Result<(Verifier, Places), AccessError> {
+    let algorithm = |algorithm: &JwtAlgorithm| match algorithm {
+        JwtAlgorithm::Hs256 => Algorithm::Hs256,
+        JwtAlgorithm::Rs256 => Algorithm::Rs256,
+        JwtAlgorithm::Es256 => Algorithm::Es256,
+        JwtAlgorithm::EdDsa => Algorithm::EdDsa,
+    };
+    let config = JwtConfig {
+        keys: keys.text.clone(),
+        algorithms: jwt.algorithms.iter().map(algorithm).collect(),
+        issuer: jwt.issuer.clone(),
+        audience: jwt.audience.clone(),
+        leeway: jwt.leeway,
+        require_exp: jwt.require_exp,
+    };
+    let places = Places {
+        cookie: jwt.cookie.clone(),
+        query: jwt.query.clone(),
+    };
+    match Verifier::new(config) {
+        Ok(verifier) => Ok((verifier, places)),
+        Err(error) => Err(AccessError::Jwt {
+            path: keys.path.clone(),
+            error,
+        }),
+    }
+}
+
+fn shown(path: &Option<PathBuf>) -> String {
+    match path {
+        Some(path) => format!(", {}", path.display()),
+        None => String::new(),
+    }
 }
 
 /// Is what this peer says of others believed?
@@ -96,19 +189,29 @@ impl Target {
 /// What somebody gets who asks for this.
 pub fn grant(
     target: Target,
-    identity: Identity,
+    testimony: Testimony,
     config: &Config,
     rules: &Rules,
     subscriber: &dyn Subscriber,
 ) -> Result<Grant, Refusal> {
-    let flags = rules.apply(&target.facility, &identity, target.flags)?;
+    let Testimony {
+        identity, channels, ..
+    } = testimony;
+    let mut flags = rules.apply(&target.facility, &identity, target.flags)?;
+    if let Some(channels) = channels {
+        // As for rules: `echo` opens no channel.
+        flags.retain(|flag| flag == "echo" || channels.contains(flag));
+    }
     let ask = Ask {
         prefix: config.prefix.clone(),
         facility: target.facility,
         flags,
         identity,
     };
-    let channels = subscriber.channels(&ask);
+    let mut channels = subscriber.channels(&ask);
+    // Named by who may name any; the rules are about what clients ask for.
+    channels.subscribe.extend(testimony.subscribe);
+    channels.publish.extend(testimony.publish);
     let channels_max = config.limits.channels_per_session_max;
     let subscribe = unique(channels.subscribe, channels_max)?;
     let publish = unique(channels.publish, channels_max - subscribe.len())?;
@@ -118,6 +221,7 @@ pub fn grant(
         echo: ask.has("echo"),
         facility: ask.facility,
         flags: ask.flags,
+        expires: testimony.expires,
     })
 }
 
