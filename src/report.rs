@@ -39,6 +39,13 @@ pub enum Report {
         /// What it was not told.
         why: Option<String>,
     },
+    /// A client's session of Django could not be read; it is nobody.
+    BadSession {
+        /// Where it comes from.
+        from: From,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The link to Redis changed.
     Link(LinkReport),
     /// A message from Redis was over the limit and skipped.
@@ -120,6 +127,8 @@ pub struct Tally {
     pub deliveries: u64,
     /// Persisted messages sent on connect or after an outage.
     pub snapshots: u64,
+    /// Sessions of Django that could not be read.
+    pub bad_sessions: u64,
     /// Bytes handed to clients' sockets.
     pub sent_bytes: u64,
     /// Bytes that wait for clients now.

@@ -120,10 +120,14 @@ impl Config {
             let must = "must be more than 0 and at most handshake_timeout".to_owned();
             return Err(unfit("callback_timeout", must));
         }
-        for (source, word) in [(Source::Django, "django"), (Source::Callback, "callback")] {
-            // Else everybody would be nobody, and nobody would say why.
-            without(source, true, &format!("{word}: it is not built yet"))?;
-        }
+        // Else everybody would be nobody, and nobody would say why.
+        without(Source::Callback, true, "callback: it is not built yet")?;
+        without(
+            Source::Django,
+            self.django.engine != DjangoEngine::SignedCookies && self.django.redis.is_some(),
+            "django with a Redis of its own: it is not built yet; leave redis in [django] out, and keep the \
+             sessions in the Redis and the database of the messages",
+        )?;
         Ok(())
     }
 

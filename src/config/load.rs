@@ -377,7 +377,9 @@ mod tests {
             )
             .contains("SECRET_KEY")
         );
-        assert!(error("identity = 'django'", &[], &[]).contains("not built yet"));
+        config("identity = 'django'", &[], &[]);
+        let other = "identity = 'django'\n[django]\nredis = 'redis://other'";
+        assert!(error(other, &[], &[]).contains("not built yet"));
     }
 
     #[test]

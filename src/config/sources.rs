@@ -54,16 +54,19 @@ pub struct Django {
 pub enum DjangoEngine {
     /// `redis_sessions.session` of django-redis-sessions.
     RedisSessions,
-    /// `cache` and `cached_db` of `django.contrib.sessions.backends`, on Redis.
+    /// `django.contrib.sessions.backends.cache`, on Redis.
     Cache,
+    /// `django.contrib.sessions.backends.cached_db`, on Redis.
+    CachedDb,
     /// `django.contrib.sessions.backends.signed_cookies`.
     SignedCookies,
 }
 
 /// The words for [`DjangoEngine`].
-pub(super) const ENGINES: [(&str, DjangoEngine); 3] = [
+pub(super) const ENGINES: [(&str, DjangoEngine); 4] = [
     ("redis_sessions", DjangoEngine::RedisSessions),
     ("cache", DjangoEngine::Cache),
+    ("cached_db", DjangoEngine::CachedDb),
     ("signed_cookies", DjangoEngine::SignedCookies),
 ];
 

@@ -64,7 +64,7 @@ pub static KEYS: [Key; 61] = [
     key("log_format", Group::Logging, Place::LogFormat(|c| &mut c.log.format),
         "text, json, or auto: text on a terminal, JSON otherwise"),
     key("django_engine", Group::Django, Place::Engine(|c| &mut c.django.engine),
-        "The site's SESSION_ENGINE: redis_sessions, cache (cached_db too) or signed_cookies"),
+        "The site's SESSION_ENGINE: redis_sessions, cache, cached_db or signed_cookies"),
     key("django_key_prefix", Group::Django, Place::Text(|c| &mut c.django.key_prefix),
         "SESSION_REDIS_PREFIX, or the cache's KEY_PREFIX"),
     key("django_version", Group::Django, Place::Rate(|c| &mut c.django.version),

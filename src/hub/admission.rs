@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::access::{self, Grant, forwarded};
 use super::channels::Joined;
+use super::identifying::Identifying;
 use super::outbox::Outbox;
 use super::redis::snapshots::Told;
 use super::redis::subscriptions::Subscription;
@@ -16,11 +17,11 @@ use crate::peer::{Door, From, PeerId};
 use crate::refusal::{Refusal, Refused};
 use crate::report::Report;
 use crate::tick::Tick;
-use crate::wire::http::{self, Upgrade};
+use crate::wire::http;
 
 /// What a request head asks for.
 enum Asked {
-    Session(Box<(Upgrade, Grant)>),
+    Session(Box<Identifying>),
     /// An answer is all it gets: the playground page, or an admin page.
     Answer(Bytes),
 }
@@ -53,13 +54,16 @@ impl Hub {
                     session.state = State::Reading { head };
                 }
             }
-            Ok(Some((Ok(Asked::Session(session)), length))) => {
+            Ok(Some((Ok(Asked::Session(mut identifying)), length))) => {
                 let early = bytes.get(length..).unwrap_or_default().to_vec();
                 if early.len() > self.config.limits.head_bytes_max {
                     return self.refuse(now, id, Refusal::HeadTooLarge);
                 }
-                let (upgrade, grant) = *session;
-                self.admit(now, id, upgrade, grant, early);
+                identifying.early = early;
+                if let Some(session) = self.peers.session_mut(id) {
+                    session.state = State::Identifying(identifying);
+                }
+                self.identify(now, id);
             }
             Ok(Some((Ok(Asked::Answer(answer)), _))) => self.answer(now, id, answer),
             Ok(Some((Err(refused), _))) => self.refuse(now, id, refused),
@@ -72,13 +76,15 @@ impl Hub {
         let Some(session) = self.peers.session_mut(id) else {
             return;
         };
-        let State::Admitting(admitting) = &mut session.state else {
-            return;
+        let early = match &mut session.state {
+            State::Identifying(identifying) => &mut identifying.early,
+            State::Admitting(admitting) => &mut admitting.early,
+            _ => return,
         };
-        if admitting.early.len() + bytes.len() > self.config.limits.head_bytes_max {
+        if early.len() + bytes.len() > self.config.limits.head_bytes_max {
             return self.refuse(now, id, Refusal::HeadTooLarge);
         }
-        admitting.early.extend_from_slice(bytes);
+        early.extend_from_slice(bytes);
     }
 
     /// A request did not become a session in time.
@@ -86,6 +92,10 @@ impl Hub {
         match self.peers.session(id).map(|session| &session.state) {
             // Browsers connect ahead of need. Who said nothing waits for no answer.
             Some(State::Reading { head }) if head.is_empty() => self.dismiss(id),
+            Some(State::Identifying(identifying)) => {
+                let refusal = identifying.unanswered();
+                self.refuse(now, id, refusal);
+            }
             Some(State::Admitting(_)) => self.refuse(now, id, Refusal::RedisAway),
             _ => self.refuse(now, id, Refusal::TooLate),
         }
@@ -124,15 +134,14 @@ impl Hub {
         }
         // Before anything that costs more: this is against those who make us judge all day.
         self.addresses.knock(now, client, &self.config)?;
-        let unix = self.unix + now.since(Tick::ZERO);
-        let (config, access) = (&self.config, &self.access);
-        let (upgrade, target, testimony) = access.judge(head, trusted, config, unix)?;
-        let grant = access::grant(target, testimony, config, &access.rules, &*self.subscriber)?;
-        Ok(Asked::Session(Box::new((upgrade, grant))))
+        let unix = self.unix_at(now);
+        let (upgrade, target, steps) = self.access.judge(head, trusted, &self.config, unix)?;
+        let identifying = Identifying::new(upgrade, target, steps);
+        Ok(Asked::Session(Box::new(identifying)))
     }
 
     /// The request is a good one: is there room, and is Redis there?
-    fn admit(&mut self, now: Tick, id: PeerId, upgrade: Upgrade, grant: Grant, early: Vec<u8>) {
+    pub(super) fn admit(&mut self, now: Tick, id: PeerId, grant: Grant) {
         let Some(session) = self.peers.session_mut(id) else {
             return;
         };
@@ -149,6 +158,14 @@ impl Hub {
         if let Err(refusal) = room {
             return self.refuse(now, id, refusal);
         }
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
+        let state = std::mem::replace(&mut session.state, State::Reading { head: Vec::new() });
+        let State::Identifying(identifying) = state else {
+            return;
+        };
+        let Identifying { upgrade, early, .. } = *identifying;
         self.admitted += 1;
         let limits = &self.config.limits;
         let mut open = Open::new(now, limits, self.heartbeat.is_some(), self.random.f64());

@@ -53,6 +53,7 @@ impl Hub {
                 }
             }
             Some(Heard::Value { channel, value }) => self.answered(now, channel, value),
+            Some(Heard::Session { id, stored }) => self.session_stored(now, id, stored),
             Some(Heard::Subscribed(channel)) => {
                 if let Some(channel) = self.channels.get_mut(channel) {
                     channel.subscription = Subscription::Confirmed;

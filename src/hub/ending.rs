@@ -87,7 +87,9 @@ impl Hub {
             }
             Some(Peer::Session(session)) => match session.state {
                 State::Open(_) => self.close(now, id, Close::Gone),
-                State::Reading { .. } | State::Admitting(_) => self.dismiss(id),
+                State::Reading { .. } | State::Identifying(_) | State::Admitting(_) => {
+                    self.dismiss(id);
+                }
                 State::Ending { .. } => self.drop_peer(id),
             },
         }

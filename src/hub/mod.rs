@@ -22,6 +22,7 @@ mod drain;
 pub mod embedded;
 mod ending;
 mod fingerprint;
+mod identifying;
 mod outage;
 mod outbox;
 mod page;
@@ -211,7 +212,7 @@ impl Hub {
             }
             Some(Peer::Session(session)) => match session.state {
                 State::Reading { .. } => self.read_head(now, id, bytes),
-                State::Admitting(_) => self.read_early(now, id, bytes),
+                State::Identifying(_) | State::Admitting(_) => self.read_early(now, id, bytes),
                 State::Open(_) => self.client_spoke(now, id, bytes),
                 State::Ending { .. } => {}
             },
@@ -283,6 +284,11 @@ impl Hub {
             why: None,
         });
         http::refusal(Refusal::Full)
+    }
+
+    /// The time since 1970.
+    fn unix_at(&self, now: Tick) -> Duration {
+        self.unix + now.since(Tick::ZERO)
     }
 
     fn session_due(&mut self, now: Tick, id: PeerId) {

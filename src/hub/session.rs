@@ -1,8 +1,8 @@
 //! One client: what it is doing, what it may, and its single deadline.
 //!
 //! ```text
-//! Reading ──head──▶ Admitting ──Redis confirms──▶ Open ──▶ Ending ──▶ (dropped)
-//!    └──────────────────┴── refused, answered ───────────────▲
+//! Reading ──head──▶ Identifying ──known──▶ Admitting ──Redis confirms──▶ Open ──▶ Ending ──▶ (dropped)
+//!    └──────────────────┴─────────────────────┴── refused, answered ───────────────▲
 //! ```
 //!
 //! `Ending` is one state for all goodbyes: what waits is flushed, our side of the connection is closed, and
@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::channels::ChannelId;
 use super::fingerprint::Fingerprint;
+use super::identifying::Identifying;
 use super::outbox::{FrameId, Frames, Outbox};
 use super::redis::snapshots::Value;
 use super::timers::Alarm;
@@ -49,6 +50,8 @@ pub(crate) struct Session {
 pub(crate) enum State {
     /// Its request head is arriving.
     Reading { head: Vec<u8> },
+    /// It is being found out who it is.
+    Identifying(Box<Identifying>),
     /// Redis is asked. Its outbox holds the live messages that wait behind the 101.
     Admitting(Box<Admitting>),
     /// The 101 is sent.
@@ -172,7 +175,9 @@ impl Session {
                 return Delivered::Withheld;
             }
             State::Open(_) | State::Admitting(_) => {}
-            State::Reading { .. } | State::Ending { .. } => return Delivered::Withheld,
+            State::Reading { .. } | State::Identifying(_) | State::Ending { .. } => {
+                return Delivered::Withheld;
+            }
         }
         match frames.push(&mut self.outbox, frame, bytes_max) {
             Ok(()) => Delivered::Queued,
@@ -187,13 +192,16 @@ impl Session {
 
     /// Has it sent a whole request head or not, it is not a session yet.
     pub(crate) fn is_pending(&self) -> bool {
-        matches!(self.state, State::Reading { .. } | State::Admitting(_))
+        match self.state {
+            State::Reading { .. } | State::Identifying(_) | State::Admitting(_) => true,
+            State::Open(_) | State::Ending { .. } => false,
+        }
     }
 
     /// What the deadline means at `now`.
     pub(crate) fn due(&mut self, now: Tick, limits: &Limits) -> Due {
         match &mut self.state {
-            State::Reading { .. } | State::Admitting(_) => Due::Handshake,
+            State::Reading { .. } | State::Identifying(_) | State::Admitting(_) => Due::Handshake,
             State::Ending { .. } => Due::Drop,
             State::Open(open) => open.due(now, limits),
         }

@@ -31,6 +31,10 @@ pub(crate) fn tell(report: &Report) {
             let line = why.as_deref().unwrap_or(refusal.line());
             info!(%from, status, reason, "request refused: {line}");
         }
+        // At this level, since whoever sends cookies at random could fill the log.
+        Report::BadSession { from, why } => {
+            debug!(%from, "a session cannot be read, and its client is nobody: {why}");
+        }
         Report::Link(LinkReport::Ready { version, channels }) => {
             info!(version, channels, "link to Redis is up");
         }

@@ -11,4 +11,5 @@ mod joining; // subscriptions, persisted messages and the second look
 mod link; // the link to Redis comes and goes
 mod operator; // the admin listener
 mod publishing; // what clients say
+mod sessions; // sessions of Django
 mod slow; // slow, greedy and broken clients

@@ -62,8 +62,8 @@ const CROWD: usize = 500;
 /// What the reactor reads at once.
 const READ_BYTES: usize = 64 << 10;
 
-/// The time since 1970 when it begins: as good as any.
-pub(crate) const UNIX: Duration = Duration::from_secs(1_700_000_000);
+/// The time since 1970 when it begins: when the sessions of the corpus are fresh.
+pub(crate) const UNIX: Duration = Duration::from_secs(1_750_000_000);
 
 /// Where most clients come from.
 pub(crate) const HERE: From = From::Ip(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)));

@@ -5,14 +5,15 @@
 //! not be able to know what stands between. From a trusted peer a header that stands twice is refused: it
 //! means that the proxy *added* its own to the client's instead of replacing it.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
-use super::Access;
 use super::jwt::{self, Claims};
 use super::signed_headers::SignatureRefused;
 use super::testimony::Testimony;
+use super::{Access, Step};
 use crate::channel::Identity;
 use crate::config::{Config, Source};
 use crate::refusal::{Refusal, Refused};
@@ -26,26 +27,47 @@ pub const GROUPS_HEADER: &str = "X-Ws4redis-Groups";
 pub const SESSION_HEADER: &str = "X-Ws4redis-Session";
 
 impl Access {
-    /// What the sources say that a request's head is enough for, in their order.
+    /// What is to be done to hear the sources, in their order. What is in the head of the request is said now.
     pub(super) fn identify(
         &self,
         head: &Head<'_>,
         config: &Config,
         trusted: bool,
         unix: Duration,
-    ) -> Result<Testimony, Refused> {
-        let mut testimony = Testimony::default();
+    ) -> Result<VecDeque<Step>, Refused> {
+        let mut steps = VecDeque::new();
         for source in &config.identity {
-            testimony.add(match source {
+            let said = match source {
                 Source::Headers if trusted && self.is_signed(head, unix)? => headers(head)?.into(),
                 Source::Cookie => cookie(head, &config.session_cookie).into(),
                 Source::Jwt => self
                     .token(head, unix)?
                     .map_or_else(Testimony::default, Testimony::from),
-                Source::Headers | Source::Django | Source::Callback => continue,
+                Source::Django => {
+                    steps.extend(self.stored(head, &config.session_cookie, unix));
+                    continue;
+                }
+                Source::Headers | Source::Callback => continue,
+            };
+            steps.push_back(Step::Said(Box::new(said)));
+        }
+        Ok(steps)
+    }
+
+    /// Where Django's session is; `None` for who cannot have one.
+    fn stored(&self, head: &Head<'_>, cookie: &str, unix: Duration) -> Option<Step> {
+        let django = self.django.as_ref()?;
+        let cookie = head.cookie(cookie)?;
+        if django.is_in_cookie() {
+            return Some(match django.read(None, cookie.as_bytes(), unix) {
+                Ok(testimony) => Step::Said(Box::new(testimony)),
+                Err(bad) => Step::Unreadable(bad),
             });
         }
-        Ok(testimony)
+        Some(Step::Stored {
+            key: cookie.to_owned(),
+            redis_key: django.redis_key(cookie)?,
+        })
     }
 
     /// Who has no token is somebody for the next source; who has a bad one is told so, or it would be let in as
@@ -151,7 +173,14 @@ mod tests {
             let access = Access::new(config).unwrap();
             access.identify(head, config, trusted, Duration::ZERO)
         });
-        identified.unwrap().unwrap().unwrap().identity
+        let mut testimony = Testimony::default();
+        for step in identified.unwrap().unwrap().unwrap() {
+            match step {
+                Step::Said(said) => testimony.add(*said),
+                other => panic!("{other:?}"),
+            }
+        }
+        testimony.identity
     }
 
     fn with(identity: &[Source]) -> Config {

@@ -5,6 +5,7 @@
     expect(dead_code, reason = "the hub asks nobody yet; its tests do")
 )]
 pub(crate) mod callback;
+pub(crate) mod django;
 pub mod forwarded;
 pub mod identity;
 pub mod jwt;
@@ -15,12 +16,14 @@ pub mod signed_headers;
 pub mod subscriber;
 pub mod testimony;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use thiserror::Error;
 
+use self::django::DjangoSessions;
 use self::jwt::{Algorithm, JwtConfig, KeyError, Places, Verifier};
 use self::rules::Rules;
 use self::signed_headers::{SignedHeaders, SigningKeyError};
@@ -30,14 +33,27 @@ use crate::config::{Config, Jwt, JwtAlgorithm, KeyMaterial, Source};
 use crate::limits::FACILITY_BYTES_MAX;
 use crate::peer::From;
 use crate::refusal::{Refusal, Refused};
+use crate::wire::django::Bad;
 use crate::wire::http::{self, Head, Upgrade};
 
 /// What requests are judged by, made once from the configuration.
 #[derive(Debug)]
 pub struct Access {
     pub(crate) rules: Rules,
+    pub(crate) django: Option<DjangoSessions>,
     jwt: Option<(Verifier, Places)>,
     signed_headers: Option<SignedHeaders>,
+}
+
+/// What is to be done to know who a client is, one source after the other.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Nothing: the head of the request has said this.
+    Said(Box<Testimony>),
+    /// Nothing: it has a session in a cookie that cannot be read.
+    Unreadable(Bad),
+    /// Ask Redis for a session of Django.
+    Stored { key: String, redis_key: String },
 }
 
 /// Keys that cannot be used: the operator's fault.
@@ -101,6 +117,8 @@ impl Access {
         });
         Ok(Access {
             rules: Rules::new(&config.rules),
+            django: (config.identity.contains(&Source::Django))
+                .then(|| DjangoSessions::new(&config.django)),
             jwt: jwt.map(|keys| verifier(keys, &config.jwt)).transpose()?,
             signed_headers: signed_headers.transpose()?,
         })
@@ -113,13 +131,13 @@ impl Access {
         trusted: bool,
         config: &Config,
         unix: Duration,
-    ) -> Result<(Upgrade, Target, Testimony), Refused> {
+    ) -> Result<(Upgrade, Target, VecDeque<Step>), Refused> {
         let (path, query) = head.split_target();
         let target = Target::new(path, query, config, &self.rules)?;
         let upgrade = Upgrade::from_head(head)?;
         origin::check(head, trusted, config)?;
-        let testimony = self.identify(head, config, trusted, unix)?;
-        Ok((upgrade, target, testimony))
+        let steps = self.identify(head, config, trusted, unix)?;
+        Ok((upgrade, target, steps))
     }
 }
 
