@@ -10,6 +10,7 @@
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ws4redis::hub::{Action, Hub};
@@ -36,7 +37,7 @@ impl World {
         let mut config = Config::default();
         config.limits.sessions_max = members + 1;
         config.limits.pending_max = members + 1;
-        let mut hub = Hub::new(config, Box::new(RedisSubscriber), 1);
+        let mut hub = Hub::new(config, Box::new(RedisSubscriber), 1, Duration::ZERO).unwrap();
         hub.elapsed(NOW);
         let Some(Action::Connect(link)) = hub.next_action() else {
             panic!("it does not connect")

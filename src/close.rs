@@ -29,13 +29,15 @@ pub enum Close {
     PublishRefused,
     /// Redis does not let the gateway hear a channel of this client any more.
     SubscribeRefused,
+    /// What let the client in, such as a token, has expired.
+    Expired,
     /// The gateway is draining; the client comes back to another, or to the next one here.
     Drain,
 }
 
 impl Close {
     /// One of each, in the order of the table in `docs/protocol.md`.
-    pub const ALL: [Close; 12] = [
+    pub const ALL: [Close; 13] = [
         Close::Client(None),
         Close::Gone,
         Close::Protocol,
@@ -47,6 +49,7 @@ impl Close {
         Close::PublishQueueFull,
         Close::PublishRefused,
         Close::SubscribeRefused,
+        Close::Expired,
         Close::Drain,
     ];
 
@@ -63,6 +66,8 @@ impl Close {
             Close::Idle => Some(1001),
             Close::PublishRefused | Close::SubscribeRefused => Some(1011),
             Close::Drain => Some(1012),
+            // RFC 6455 7.4.2 leaves 4000-4999 to private use; this one is after HTTP's 401.
+            Close::Expired => Some(4401),
             Close::Slow | Close::PublishQueueFull => Some(1013),
         }
     }
@@ -81,6 +86,7 @@ impl Close {
             Close::PublishQueueFull => "publish_queue_full",
             Close::PublishRefused => "publish_refused",
             Close::SubscribeRefused => "subscribe_refused",
+            Close::Expired => "expired",
             Close::Drain => "drain",
         }
     }
@@ -99,7 +105,8 @@ impl Close {
             Close::PublishQueueFull => 8,
             Close::PublishRefused => 9,
             Close::SubscribeRefused => 10,
-            Close::Drain => 11,
+            Close::Expired => 11,
+            Close::Drain => 12,
         }
     }
 }

@@ -10,6 +10,12 @@ use std::time::Duration;
 pub const HEAD_FIELDS_MAX: usize = 64;
 /// Bytes of a facility's name, as in `docs/protocol.md`.
 pub const FACILITY_BYTES_MAX: usize = 255;
+/// Addresses whose handshakes of the current second are counted.
+pub const ADDRESSES_MAX: usize = 16_384;
+/// Bytes of a JSON Web Token, before anything of it is read. It came in a head, which has about that many.
+pub const TOKEN_BYTES_MAX: usize = 8 << 10;
+/// Names in one list of a token: its groups, its flags, its channels.
+pub const CLAIM_NAMES_MAX: usize = 256;
 /// Control frames a second from one client (a flood of pings is an attack: each costs us a pong).
 pub const CONTROL_FRAMES_PER_SECOND_MAX: u32 = 50;
 /// Connections to the admin listener: a scraper, a prober or two and a person.
@@ -34,6 +40,13 @@ pub const EMBEDDED_BUFFERS_BYTES_MAX: usize = 128 << 20;
 pub const REPLY_DEPTH_MAX: usize = 8;
 /// Elements of one reply, all depths together.
 pub const REPLY_ELEMENTS_MAX: usize = 4_096;
+/// Bytes of a Django session, stored and inflated. Every request of the site reads it, so it is a few hundred in
+/// practice. While it is read it may take fifty times this: a list of one-digit numbers does.
+pub const DJANGO_SESSION_BYTES_MAX: usize = 256 << 10;
+/// Groups in a Django session.
+pub const DJANGO_GROUPS_MAX: usize = 1_024;
+/// Bytes of a user's or a group's name in a Django session; Django allows 150 characters.
+pub const DJANGO_NAME_BYTES_MAX: usize = 1_024;
 /// What a fully used session record, its socket and its places in the tables take (measured: see
 /// `docs/operations.md`), for the sum of [`Limits::memory_bytes_max`].
 pub const SESSION_BYTES: usize = 512;
@@ -53,6 +66,8 @@ pub struct Limits {
     pub pending_max: usize,
     /// Sessions from one address; 0 is no limit. Trusted peers (proxies) are not counted.
     pub sessions_per_address_max: usize,
+    /// Handshakes in a second from one address; 0 is no limit. Trusted peers (proxies) are not counted.
+    pub handshakes_per_second_per_address_max: u32,
     /// Channels that one session may hear and speak to, together.
     pub channels_per_session_max: usize,
     /// Bytes of a request head. A browser's, with a fat cookie, is under 4 KiB.
@@ -93,6 +108,7 @@ impl Default for Limits {
             sessions_max: 19_000,
             pending_max: 4_096,
             sessions_per_address_max: 0,
+            handshakes_per_second_per_address_max: 0,
             channels_per_session_max: 128,
             head_bytes_max: 8 << 10,
             message_bytes_max: 64 << 10,
@@ -278,6 +294,8 @@ impl Limits {
                 ADMIN_CONNECTIONS_MAX,
                 self.head_bytes_max,
             ),
+            // An address and its count, in a table that is half empty after it grew.
+            term("addresses of handshakes", ADDRESSES_MAX, 64),
             // What waits for clients and what is half-received from them draw on one budget.
             term("the budget of messages", 1, self.budget_bytes_max),
             // In the queue, and in the commands that are made of them.

@@ -99,7 +99,7 @@ fn gauges(tally: &Tally) -> Vec<(&'static str, &'static str, f64)> {
     gauges
 }
 
-fn counters(tally: &Tally) -> [(&'static str, &'static str, u64); 11] {
+fn counters(tally: &Tally) -> [(&'static str, &'static str, u64); 12] {
     [
         ("sessions_opened", "Sessions opened", tally.opened),
         (
@@ -117,6 +117,11 @@ fn counters(tally: &Tally) -> [(&'static str, &'static str, u64); 11] {
             "snapshots",
             "Persisted messages sent to clients",
             tally.snapshots,
+        ),
+        (
+            "bad_sessions",
+            "Sessions of Django that could not be read",
+            tally.bad_sessions,
         ),
         (
             "sent_bytes",

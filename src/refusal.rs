@@ -15,8 +15,10 @@ pub enum Refusal {
     BadFacility,
     /// The flags turn into more channels than one session may have.
     TooManyChannels,
-    /// The `Origin` is another site's.
+    /// The `Origin` is another site's, or missing where a browser would have sent one.
     Origin,
+    /// A rule asks for somebody else, or a token or a signature does not hold.
+    Forbidden,
     /// Nothing is served under this path.
     NotFound,
     /// Any method but GET.
@@ -27,7 +29,7 @@ pub enum Refusal {
     UriTooLong,
     /// Not an upgrade to WebSocket, or to another version than 13.
     UpgradeRequired,
-    /// Too many sessions from this address.
+    /// Too many sessions from this address, or handshakes in this second.
     TooManyFromAddress,
     /// The head is over its limit in bytes or in fields.
     HeadTooLarge,
@@ -41,13 +43,14 @@ pub enum Refusal {
 
 impl Refusal {
     /// Each once, in the order of their status codes.
-    pub const ALL: [Refusal; 16] = [
+    pub const ALL: [Refusal; 17] = [
         Refusal::Malformed,
         Refusal::NoKey,
         Refusal::Duplicate,
         Refusal::BadFacility,
         Refusal::TooManyChannels,
         Refusal::Origin,
+        Refusal::Forbidden,
         Refusal::NotFound,
         Refusal::Method,
         Refusal::TooLate,
@@ -68,7 +71,7 @@ impl Refusal {
             | Refusal::Duplicate
             | Refusal::BadFacility
             | Refusal::TooManyChannels => (400, "Bad Request"),
-            Refusal::Origin => (403, "Forbidden"),
+            Refusal::Origin | Refusal::Forbidden => (403, "Forbidden"),
             Refusal::NotFound => (404, "Not Found"),
             Refusal::Method => (405, "Method Not Allowed"),
             Refusal::TooLate => (408, "Request Timeout"),
@@ -108,6 +111,7 @@ impl Refusal {
                 "these flags ask for more channels than one connection may have"
             }
             Refusal::Origin => "pages of this origin may not connect",
+            Refusal::Forbidden => "this is not for you; log in, or ask for the right",
             Refusal::NotFound => "nothing is served under this path",
             Refusal::Method => "a WebSocket handshake is a GET",
             Refusal::TooLate => "the request did not arrive in time",
@@ -132,6 +136,7 @@ impl Refusal {
             Refusal::BadFacility => "bad_facility",
             Refusal::TooManyChannels => "too_many_channels",
             Refusal::Origin => "origin",
+            Refusal::Forbidden => "forbidden",
             Refusal::NotFound => "not_found",
             Refusal::Method => "method",
             Refusal::TooLate => "too_late",
@@ -148,6 +153,21 @@ impl Refusal {
     /// Its place in [`Refusal::ALL`], for tables of counters.
     pub fn index(self) -> usize {
         self as usize
+    }
+}
+
+/// A refusal, and what the operator should know of it that the client need not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What the client is told.
+    pub refusal: Refusal,
+    /// For the log.
+    pub why: Option<String>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Refused {
+        Refused { refusal, why: None }
     }
 }
 

@@ -34,8 +34,17 @@ pub enum Report {
     Refused {
         /// Where it came from.
         from: From,
-        /// Why.
+        /// What it was told.
         refusal: Refusal,
+        /// What it was not told.
+        why: Option<String>,
+    },
+    /// A client's session of Django could not be read; it is nobody.
+    BadSession {
+        /// Where it comes from.
+        from: From,
+        /// What is wrong with it.
+        why: String,
     },
     /// The link to Redis changed.
     Link(LinkReport),
@@ -123,6 +132,8 @@ pub struct Tally {
     pub deliveries: u64,
     /// Persisted messages sent on connect or after an outage.
     pub snapshots: u64,
+    /// Sessions of Django that could not be read.
+    pub bad_sessions: u64,
     /// Bytes handed to clients' sockets.
     pub sent_bytes: u64,
     /// Bytes that wait for clients now.

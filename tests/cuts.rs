@@ -1,7 +1,7 @@
 //! Any cut of the same bytes gives the same events. A socket may deliver a stream in any pieces, so a codec
 //! that reads one of them differently has a bug which somebody's network will find.
 
-use ws4redis::wire::{http, resp, ws};
+use ws4redis::wire::{http, http_client, resp, ws};
 
 use crate::frames::{self, BINARY, CLOSE, CONTINUATION, FINAL, PING, PONG, RSV1, TEXT};
 
@@ -131,6 +131,133 @@ fn heads_are_the_same_at_every_cut() {
             vec!["not whole".into()]
         });
     }
+}
+
+#[test]
+fn responses_are_the_same_at_every_cut() {
+    for (name, bytes) in responses() {
+        at_every_cut(name, &bytes, |pieces| {
+            let mut reader = http_client::ResponseReader::new(http_client::ResponseLimits {
+                head_bytes_max: 300,
+                body_bytes_max: 100,
+            });
+            let outcome = |response: http_client::Response| {
+                // What comes after a response is seen at once, or not before the next call.
+                vec![format!("{} {:?}", response.status, response.body)]
+            };
+            for piece in pieces {
+                match reader.feed(piece) {
+                    Ok(None) => {}
+                    Ok(Some(response)) => return outcome(response),
+                    Err(fault) => return vec![format!("{fault:?} {:?}", reader.status())],
+                }
+            }
+            match reader.ended() {
+                Ok(response) => outcome(response),
+                Err(fault) => vec![format!("{fault:?} {:?}", reader.status())],
+            }
+        });
+    }
+}
+
+fn responses() -> Vec<(&'static str, Vec<u8>)> {
+    let early = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    let mut responses = vec![
+        ("nothing", vec![]),
+        ("a length", ok("Content-Length: 5\r\n\r\nhello")),
+        ("no body", ok("Content-Length: 0\r\n\r\n")),
+        (
+            "more than was asked for",
+            ok("Content-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\n"),
+        ),
+        ("cut short", ok("Content-Length: 5\r\n\r\nhell")),
+        ("too long", ok("Content-Length: 101\r\n\r\nhello")),
+        ("until the end", ok("\r\nhello")),
+        (
+            "until the end, at the limit",
+            ok(&format!("\r\n{}", "x".repeat(100))),
+        ),
+        (
+            "until the end, too long",
+            ok(&format!("\r\n{}", "x".repeat(101))),
+        ),
+        (
+            "JSON that did not come",
+            ok("Content-Type: application/json\r\n\r\n"),
+        ),
+        (
+            "nothing to say",
+            b"HTTP/1.1 204 No Content\r\n\r\nrest".to_vec(),
+        ),
+        (
+            "interim ones",
+            [
+                early.as_bytes(),
+                &b"HTTP/1.1 100 Continue\r\n\r\n"[..],
+                &ok("\r\nx"),
+            ]
+            .concat(),
+        ),
+        ("endless interim ones", early.repeat(20).into()),
+        (
+            "another protocol",
+            b"HTTP/1.1 101 Switching Protocols\r\n\r\n".to_vec(),
+        ),
+    ];
+    responses.extend(chunked_responses());
+    responses.extend(doubtful_responses());
+    responses
+}
+
+fn chunked_responses() -> Vec<(&'static str, Vec<u8>)> {
+    let chunked = |rest: &str| ok(&format!("Transfer-Encoding: chunked\r\n\r\n{rest}"));
+    vec![
+        (
+            "chunks",
+            chunked("3\r\nabc\r\n0a;x=y\r\n0123456789\r\n0\r\nA: b\r\n\r\nrest"),
+        ),
+        ("a chunk that is too long", chunked("3\r\nabc\r\n62\r\n")),
+        ("a chunk behind its size", chunked("3\r\nabcd\r\n0\r\n\r\n")),
+        ("a chunk without a size", chunked("\r\n\r\n")),
+        (
+            "endless chunks",
+            chunked(&"1;xxxxxxxxxxxxxxx\r\na\r\n".repeat(50)),
+        ),
+        ("an endless size", chunked(&"0".repeat(600))),
+        (
+            "an endless trailer",
+            chunked(&format!("0\r\n{}", "A: b\r\n".repeat(100))),
+        ),
+    ]
+}
+
+fn doubtful_responses() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        (
+            "two lengths",
+            ok("Content-Length: 1\r\nContent-Length: 1\r\n\r\na"),
+        ),
+        (
+            "a length and chunks",
+            ok("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\na"),
+        ),
+        ("a folded line", ok("A: b\r\n c\r\n\r\n")),
+        ("an endless head", ok(&"A: b\r\n".repeat(60))),
+        (
+            "too many fields",
+            format!("HTTP/1.1 200 OK\r\n{}", "A:\n".repeat(65)).into(),
+        ),
+        (
+            "bare line feeds",
+            b"HTTP/1.1 200 OK\nContent-Length: 1\n\na".to_vec(),
+        ),
+        ("another server", b"220 mail.example ESMTP\r\n".to_vec()),
+        ("zeros", vec![0; 100]),
+    ]
+}
+
+fn ok(rest: &str) -> Vec<u8> {
+    format!("HTTP/1.1 200 OK\r\nServer: x\r\n{rest}").into()
 }
 
 fn replies() -> Vec<(&'static str, Vec<u8>)> {

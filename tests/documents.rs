@@ -58,7 +58,7 @@ fn row(key: &Key) -> String {
         Shown::List(values) if !values.is_empty() => format!("`{}`", values.join(",")),
         _ => "none".to_owned(),
     };
-    let (name, flag, variable) = (key.name, key.flag(), key.variable());
+    let (name, flag, variable) = (key.name_in_file(), key.flag(), key.variable());
     format!(
         "| `{name}` | `--{flag}` | `{variable}` | {default} | {} |",
         key.meaning
@@ -66,18 +66,21 @@ fn row(key: &Key) -> String {
 }
 
 #[test]
-fn the_file_in_the_configuration_document_is_one() {
+fn the_files_in_the_configuration_document_are_files() {
     use ws4redis::config::load::{Sources, load};
     let text = fs::read_to_string("docs/configuration.md").unwrap();
-    let (_, rest) = text.split_once("\n```toml\n").unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("ws4redis.toml");
-    fs::write(&file, rest.split("\n```").next().unwrap()).unwrap();
-    let sources = Sources {
-        file: Some(file),
-        ..Sources::default()
-    };
-    load(sources).unwrap_or_else(|error| panic!("{error}"));
+    let blocks: Vec<&str> = text.split("\n```toml\n").skip(1).collect();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ws4redis.toml");
+        fs::write(&file, block.split("\n```").next().unwrap()).unwrap();
+        let sources = Sources {
+            file: Some(file),
+            ..Sources::default()
+        };
+        load(sources).unwrap_or_else(|error| panic!("{error}"));
+    }
 }
 
 /// The first two cells of each row of the table under a heading of `docs/protocol.md`.

@@ -21,6 +21,10 @@ mod tidy; // who may name whom, and sizes
 mod codecs; // properties of the three codecs
 mod cuts; // any cut of the same bytes gives the same events
 mod differential; // the message layer against tungstenite's own
+mod django; // sessions that real Django wrote
+
+// The hub floor.
+mod tokens; // JSON Web Tokens of another implementation
 
 // The embedded Redis, byte for byte.
 mod embedded;
@@ -30,6 +34,7 @@ mod hub; // claims, by subject
 mod sim; // the seeded simulation
 
 // Real processes.
+mod access; // rules, origins, addresses
 mod attacks; // strangers who mean harm, and bursts that do it
 mod cli; // the commands that people type
 mod nginx; // behind a real one, by the README

@@ -16,7 +16,9 @@ fn its_publisher_reaches_clients_of_every_audience() {
         "--beat--",
     ];
     let gateway = Gateway::start(&redis, &arguments);
+    let page = format!("http://{}", gateway.address());
     let john = [
+        ("Origin", page.as_str()),
         ("X-Ws4redis-User", "john"),
         ("X-Ws4redis-Groups", "staff"),
         ("Cookie", "sessionid=abcdefgh"),

@@ -59,7 +59,9 @@ fn a_message_published_right_after_the_101_arrives() {
 fn every_audience_hears_its_own_and_nothing_else() {
     let redis = Redis::start();
     let gateway = Gateway::start(&redis, &["--trusted", "127.0.0.0/8", "--prefix", "app"]);
+    let page = format!("http://{}", gateway.address());
     let john = [
+        ("Origin", page.as_str()),
         ("X-Ws4redis-User", "john%20d"),
         ("X-Ws4redis-Groups", "chatters, staff"),
         ("Cookie", "a=b; sessionid=k3y"),

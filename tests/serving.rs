@@ -257,7 +257,9 @@ fn more_connections_than_descriptors_are_told_so_and_the_others_live_on() {
 fn the_log_holds_no_cookie_no_query_and_no_message_at_any_level() {
     let redis = Redis::start();
     let gateway = Gateway::start(&redis, &["--log", "trace", "--trusted", "127.0.0.1/32"]);
+    let page = format!("http://{}", gateway.address());
     let fields = [
+        ("Origin", page.as_str()),
         ("Cookie", "sessionid=verysecretcookie"),
         ("Authorization", "Bearer verysecrettoken"),
         ("X-Ws4redis-User", "verysecretuser"),

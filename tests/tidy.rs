@@ -75,6 +75,16 @@ const HOUSE: &[Room] = &[
         crates: &["bytes", "httparse", "percent_encoding"],
     },
     Room {
+        path: "wire/django",
+        rooms: &["limits"],
+        crates: &["data_encoding", "flate2", "hmac", "serde", "sha1", "sha2"],
+    },
+    Room {
+        path: "wire/http_client",
+        rooms: &["limits", "wire::http"],
+        crates: &["bytes", "httparse", "thiserror"],
+    },
+    Room {
         path: "wire/ws",
         rooms: &["close"],
         crates: &["bytes", "tungstenite"],
@@ -95,7 +105,50 @@ const HOUSE: &[Room] = &[
             "wire", "channel", "close", "config", "limits", "metrics", "peer", "refusal", "report",
             "tick",
         ],
-        crates: &["bytes", "fastrand", "foldhash", "percent_encoding", "slab"],
+        crates: &[
+            "bytes",
+            "fastrand",
+            "foldhash",
+            "percent_encoding",
+            "slab",
+            "thiserror",
+        ],
+    },
+    Room {
+        path: "hub/access/jwt",
+        rooms: &["wire::http", "config", "limits", "refusal"],
+        crates: &[
+            "base64",
+            "jsonwebtoken",
+            "percent_encoding",
+            "ring",
+            "serde",
+            "thiserror",
+        ],
+    },
+    Room {
+        path: "hub/access/callback",
+        rooms: &[
+            "wire::http",
+            "wire::http_client",
+            "hub",
+            "channel",
+            "config",
+            "peer",
+            "tick",
+        ],
+        crates: &[
+            "bytes",
+            "percent_encoding",
+            "serde",
+            "serde_json",
+            "thiserror",
+        ],
+    },
+    Room {
+        path: "hub/access/signed_headers.rs",
+        rooms: &["wire::http", "config"],
+        crates: &["ring", "thiserror"],
     },
     Room {
         path: "net",
@@ -134,14 +187,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ),
     (
         "wire",
-        &[
-            "TcpStream",
-            "UnixStream",
-            "Instant",
-            "SystemTime",
-            "std::time",
-            "PeerId",
-        ],
+        &["TcpStream", "UnixStream", "Instant", "SystemTime", "PeerId"],
     ),
     (
         "net",

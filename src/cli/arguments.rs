@@ -55,8 +55,10 @@ pub(super) enum Command {
     #[command(after_help = CHECK)]
     Check {
         /// Print the effective configuration, secrets masked, and its worst case in memory; ask nobody
-        #[arg(long)]
+        #[arg(long, conflicts_with = "url")]
         print: bool,
+        #[command(flatten)]
+        client: Client,
     },
     /// Print completions for a shell
     #[command(after_help = COMPLETIONS)]
@@ -111,14 +113,35 @@ const CHECK: &str = "\
 Examples:
   ws4redis check --config /etc/ws4redis.toml
   ws4redis check --print
+  ws4redis check --as john --groups staff --url '/ws/chat/1?subscribe-user'
 
-Redis is asked what it would do; nothing is written or published. Ends with 1
-if anything FAILs, and with 2 if the configuration is wrong.";
+With --url it shows what that client would get, asks nobody, and ends with 1
+if the client would be refused. Else Redis is asked what it would do; nothing
+is written or published, and it ends with 1 if anything FAILs. A configuration
+that is wrong ends it with 2.";
 
 const COMPLETIONS: &str = "\
 Examples:
   ws4redis completions bash > /etc/bash_completion.d/ws4redis
   ws4redis completions zsh > ~/.zfunc/_ws4redis";
+
+/// The client that `check` is asked about.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "A client")]
+pub(super) struct Client {
+    /// What would a client get that connects to this URL, or path with query? Shows the rule that counts
+    #[arg(long)]
+    pub(super) url: Option<String>,
+    /// ... as this user
+    #[arg(long = "as", value_name = "NAME", requires = "url")]
+    pub(super) user: Option<String>,
+    /// ... in these groups
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "url")]
+    pub(super) groups: Vec<String>,
+    /// ... with this session
+    #[arg(long, value_name = "KEY", requires = "url")]
+    pub(super) session: Option<String>,
+}
 
 /// `publish`.
 #[derive(Debug, Args)]

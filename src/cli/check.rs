@@ -9,17 +9,21 @@ use std::io::{Write, stdout};
 
 use rustix::process::{Resource, getrlimit};
 use ws4redis::channel::{self, Audience};
+use ws4redis::hub::access::Access;
 use ws4redis::wire::resp::Reply;
 use ws4redis::{Config, RedisStore, StoreError};
 
-use super::serve::OPEN_TO_ALL;
+use super::serve::{OPEN_TO_ALL, is_open_to_all};
 use super::{Failure, logging, redis};
 
 /// Checks everything, and says what it found, a line each.
 pub(super) fn run(config: &Config) -> Result<(), Failure> {
     logging::filter(&config.log)?;
-    let mut report = Report { failed: false };
+    let mut report = Report::default();
     report.say(Level::Ok, "configuration: valid; --print shows it")?;
+    if let Err(error) = Access::new(config) {
+        report.say(Level::Fail, &format!("access: {error}"))?;
+    }
     check_files(&mut report, config)?;
     match config.embedded {
         Some(address) => {
@@ -28,26 +32,38 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
         }
         None => check_redis(&mut report, config)?,
     }
-    report.say(Level::Warn, &format!("access: {OPEN_TO_ALL}"))?;
+    match config.rules.rules.len() {
+        _ if is_open_to_all(config) => {
+            report.say(Level::Warn, &format!("access: {OPEN_TO_ALL}"))?;
+        }
+        rules => {
+            let line = format!("access: {rules} rules; --url shows what a client would get");
+            report.say(Level::Ok, &line)?;
+        }
+    }
     match report.failed {
         true => Err(Failure::Negative),
         false => Ok(()),
     }
 }
 
+/// How a line of the answer is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Level {
+pub(super) enum Level {
     Ok,
     Warn,
     Fail,
 }
 
-struct Report {
+/// The answer, as it is given.
+#[derive(Debug, Default)]
+pub(super) struct Report {
     failed: bool,
 }
 
 impl Report {
-    fn say(&mut self, level: Level, line: &str) -> Result<(), Failure> {
+    /// A line of the answer.
+    pub(super) fn say(&mut self, level: Level, line: &str) -> Result<(), Failure> {
         self.failed |= level == Level::Fail;
         let word = match level {
             Level::Ok => "ok  ",

@@ -14,6 +14,7 @@ mod publish;
 mod redis;
 mod serve;
 mod settings;
+mod trial;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -36,8 +37,11 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), Failu
         Command::Publish(publish) => publish::run(publish, &settings::load(flags)?.config),
         Command::Fetch(fetch) => fetch::run(fetch, &settings::load(flags)?.config),
         Command::Listen(listen) => listen::run(listen, &settings::load(flags)?.config),
-        Command::Check { print: true } => print::run(&settings::load(flags)?),
-        Command::Check { print: false } => check::run(&settings::load(flags)?.config),
+        Command::Check { print: true, .. } => print::run(&settings::load(flags)?),
+        Command::Check { client, .. } if client.url.is_some() => {
+            trial::run(&client, &settings::load(flags)?.config)
+        }
+        Command::Check { .. } => check::run(&settings::load(flags)?.config),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { directory } => pages::man(directory),
     }

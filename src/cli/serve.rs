@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tracing::{info, warn};
-use ws4redis::config::Listen;
+use ws4redis::config::{Listen, Source};
 use ws4redis::net::{Bound, ServeError};
 use ws4redis::{Config, Gateway, RedisSubscriber};
 
@@ -11,8 +11,13 @@ use super::print::mebibytes;
 use super::{Failure, logging};
 
 /// Rarely what one wants, and as in the original the default: so it is said, here and by `check`.
-pub(super) const OPEN_TO_ALL: &str = "every client may subscribe and publish to every facility: put the gateway behind \
-     something that asks who it is, and send nothing through it that not everybody may see";
+pub(super) const OPEN_TO_ALL: &str = "every client may subscribe and publish to every facility: set allowed_channels, \
+     rules or a callback, or send nothing through it that not everybody may see";
+
+/// Is it so? The application that is asked may say no to everybody.
+pub(super) fn is_open_to_all(config: &Config) -> bool {
+    config.rules.is_open() && !config.identity.contains(&Source::Callback)
+}
 
 /// Runs the gateway until it is told to end.
 pub(super) fn run(config: Config) -> Result<(), Failure> {
@@ -20,6 +25,7 @@ pub(super) fn run(config: Config) -> Result<(), Failure> {
     let memory = config.limits.memory_bytes_max(config.embedded.is_some());
     let serves_page = config.playground;
     let redis = config.redis.to_string();
+    let open_to_all = is_open_to_all(&config);
     let mut gateway = Gateway::bind(config, Box::new(RedisSubscriber))?;
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -27,7 +33,9 @@ pub(super) fn run(config: Config) -> Result<(), Failure> {
         "ws4redis takes at most {} of memory for its clients; `ws4redis check --print` has the sum",
         mebibytes(memory),
     );
-    warn!("{OPEN_TO_ALL}");
+    if open_to_all {
+        warn!("{OPEN_TO_ALL}");
+    }
     match gateway.bound().embedded {
         Some(address) => tell_embedded(address),
         None => info!(%redis, "connecting to Redis"),
@@ -64,7 +72,7 @@ impl From<ServeError> for Failure {
             ServeError::Bind { .. } => {
                 format!("{error}: end what holds it, or choose another address")
             }
-            ServeError::System(_) => error.to_string(),
+            ServeError::Keys(_) | ServeError::System(_) => error.to_string(),
         })
     }
 }

@@ -100,7 +100,8 @@ pub(super) fn origins(words: &[String]) -> Result<Origins, Invalid> {
 fn origin(word: &str) -> Result<String, Invalid> {
     let invalid = || {
         Invalid::expected(
-            "scheme://host[:port] without a path, such as https://example.com (same-host and any stand alone)",
+            "scheme://host[:port] without a path, such as https://example.com or https://*.example.com (same-host and \
+             any stand alone)",
             word,
         )
     };
@@ -114,7 +115,17 @@ fn origin(word: &str) -> Result<String, Invalid> {
     let host = host.strip_suffix(port_of_scheme).unwrap_or(host);
     // A browser sends a host in another script as punycode (xn--...), so anything else would never match.
     let is_strange = |c: char| !c.is_ascii_graphic() || "/?#@*,".contains(c);
-    if scheme.is_empty() || host.is_empty() || host.contains(is_strange) {
+    // A star anywhere else, or of a top-level domain, would let strangers in: `*.com`, `example.*`.
+    let (stars, rest) = match host.strip_prefix("*.") {
+        Some(rest) => (
+            rest.split(':')
+                .next()
+                .is_some_and(|name| name.contains('.')),
+            rest,
+        ),
+        None => (true, host),
+    };
+    if scheme.is_empty() || rest.is_empty() || !stars || rest.contains(is_strange) {
         return Err(invalid());
     }
     Ok(format!("{scheme}://{host}"))
@@ -189,16 +200,27 @@ mod tests {
         assert_eq!(listed(&["same-host"]), Ok(Origins::SameHost));
         assert_eq!(listed(&["any"]), Ok(Origins::Any));
         assert_eq!(
-            listed(&["HTTPS://Example.com:443", "http://localhost:8080"]),
+            listed(&[
+                "HTTPS://Example.com:443",
+                "http://localhost:8080",
+                "https://*.Example.com:443"
+            ]),
             Ok(Origins::Listed(vec![
                 "https://example.com".to_owned(),
-                "http://localhost:8080".to_owned()
+                "http://localhost:8080".to_owned(),
+                "https://*.example.com".to_owned()
             ]))
         );
         for words in [
             &["example.com"][..],
             &["https://example.com/"],
-            &["https://*.example.com"],
+            &["https://*.com"],
+            &["https://*"],
+            &["https://a.*.example.com"],
+            &["https://*example.com"],
+            &["https://*.*.example.com"],
+            &["https://*.example.com/"],
+            &["null"],
             &["https://"],
             &["same-host", "https://example.com"],
             &[],

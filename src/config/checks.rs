@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Config, Listen};
+use super::{Config, DjangoEngine, Listen, Source};
 use crate::limits::Unfit;
 
 impl Config {
@@ -32,11 +32,7 @@ impl Config {
             self.heartbeat.as_deref() != Some(""),
             "must not be empty; leave it out for no heartbeat",
         )?;
-        must(
-            "session_cookie",
-            is_token(&self.session_cookie),
-            "must be a cookie's name: letters, digits, - and _ (RFC 6265 4.1.1)",
-        )?;
+        must("session_cookie", is_token(&self.session_cookie), COOKIE)?;
         must(
             "listen",
             !self.listen.is_empty(),
@@ -49,11 +45,90 @@ impl Config {
                 .is_none_or(|address| address.ip().is_loopback()),
             "must be a loopback address, such as 127.0.0.1:6380; use a real Redis for other machines",
         )?;
+        self.check_sources()?;
         self.check_addresses()?;
         Ok(Config {
             limits: self.limits.checked()?,
             ..self
         })
+    }
+
+    /// Does each source of identity have what it needs?
+    fn check_sources(&self) -> Result<(), Unfit> {
+        let without = |source: Source, lacks: bool, what: &str| match self
+            .identity
+            .contains(&source)
+            && lacks
+        {
+            false => Ok(()),
+            true => Err(unfit("identity", format!("must not name {what}"))),
+        };
+        without(
+            Source::Jwt,
+            self.jwt.keys.is_none(),
+            "jwt without a key: say key_file in [jwt], --jwt-key-file or WS4REDIS_JWT_KEY",
+        )?;
+        // RFC 8725 3.1: a token must not choose its algorithm.
+        without(
+            Source::Jwt,
+            self.jwt.algorithms.is_empty(),
+            "jwt without algorithms: say algorithms in [jwt], such as [\"ES256\"]",
+        )?;
+        without(
+            Source::Callback,
+            self.callback.url.is_none(),
+            "callback without an address: say url in [callback]",
+        )?;
+        // There the cookie is all there is: without its signature it is whatever the client says.
+        without(
+            Source::Django,
+            self.django.engine == DjangoEngine::SignedCookies && self.django.secret_key.is_none(),
+            "django without the SECRET_KEY that signed_cookies need: say secret_key_file in [django], or \
+             WS4REDIS_DJANGO_SECRET_KEY",
+        )?;
+        for (at, source) in self.identity.iter().enumerate() {
+            if self
+                .identity
+                .iter()
+                .skip(at + 1)
+                .any(|other| other == source)
+            {
+                return Err(unfit("identity", "must not name a source twice".to_owned()));
+            }
+        }
+        for cookie in self.jwt.cookie.iter() {
+            if !is_token(cookie) {
+                return Err(unfit("jwt_cookie", COOKIE.to_owned()));
+            }
+        }
+        for (key, count) in [
+            ("callback_connections_max", self.callback.connections_max),
+            ("callback_queue_max", self.callback.queue_max),
+        ] {
+            // Each takes a descriptor, or holds a request's head.
+            if !(1..=65_536).contains(&count) {
+                return Err(unfit(
+                    key,
+                    format!("must be between 1 and 65536, not {count}"),
+                ));
+            }
+        }
+        // Else the handshake is over before the answer is late. Whoever asks nobody need not know of it.
+        let is_asked = self.identity.contains(&Source::Callback);
+        let timeout = self.callback.timeout;
+        if is_asked && (timeout.is_zero() || timeout > self.limits.handshake_timeout) {
+            let must = "must be more than 0 and at most handshake_timeout".to_owned();
+            return Err(unfit("callback_timeout", must));
+        }
+        // Else everybody would be nobody, and nobody would say why.
+        without(Source::Callback, true, "callback: it is not built yet")?;
+        without(
+            Source::Django,
+            self.django.engine != DjangoEngine::SignedCookies && self.django.redis.is_some(),
+            "django with a Redis of its own: it is not built yet; leave redis in [django] out, and keep the \
+             sessions in the Redis and the database of the messages",
+        )?;
+        Ok(())
     }
 
     /// Two listeners on one address: the second would fail to start, and not say why.
@@ -103,6 +178,12 @@ impl Config {
     }
 }
 
+const COOKIE: &str = "must be a cookie's name: letters, digits, - and _ (RFC 6265 4.1.1)";
+
+fn unfit(key: &'static str, must: String) -> Unfit {
+    Unfit { key, must }
+}
+
 /// A token of RFC 9110 5.6.2, which is what RFC 6265 takes for a cookie's name.
 fn is_token(name: &str) -> bool {
     !name.is_empty()
@@ -115,7 +196,7 @@ fn is_token(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn unfit(change: fn(&mut Config)) -> String {
+    fn unfit_by(change: fn(&mut Config)) -> String {
         let mut config = Config::default();
         change(&mut config);
         config.checked().unwrap_err().to_string()
@@ -129,43 +210,60 @@ mod tests {
     #[test]
     fn the_websocket_url_begins_and_ends_with_a_slash() {
         for broken in [
-            unfit(|config| config.websocket_url = "ws/".to_owned()),
-            unfit(|config| config.websocket_url = "/ws".to_owned()),
-            unfit(|config| config.websocket_url = String::new()),
+            unfit_by(|config| config.websocket_url = "ws/".to_owned()),
+            unfit_by(|config| config.websocket_url = "/ws".to_owned()),
+            unfit_by(|config| config.websocket_url = String::new()),
         ] {
             assert_eq!(
                 broken,
                 "websocket_url must begin and end with a slash, such as /ws/"
             );
         }
-        assert!(unfit(|config| config.websocket_url = "/w?s/".to_owned()).contains("plain path"));
+        assert!(
+            unfit_by(|config| config.websocket_url = "/w?s/".to_owned()).contains("plain path")
+        );
     }
 
     #[test]
     fn what_cannot_work_is_refused_with_what_to_change() {
-        assert!(unfit(|config| config.heartbeat = Some(String::new())).contains("leave it out"));
-        assert!(unfit(|config| config.session_cookie = "a b".to_owned()).contains("cookie"));
-        assert!(unfit(|config| config.listen.clear()).contains("at least one"));
+        assert!(unfit_by(|config| config.heartbeat = Some(String::new())).contains("leave it out"));
+        assert!(unfit_by(|config| config.session_cookie = "a b".to_owned()).contains("cookie"));
+        assert!(unfit_by(|config| config.listen.clear()).contains("at least one"));
         assert!(
-            unfit(|config| config.embedded = Some("0.0.0.0:6380".parse().unwrap()))
+            unfit_by(|config| config.embedded = Some("0.0.0.0:6380".parse().unwrap()))
                 .contains("loopback")
         );
-        assert!(unfit(|config| config.limits.queue_bytes_max = 0).contains("queue_bytes_max"));
+        assert!(unfit_by(|config| config.limits.queue_bytes_max = 0).contains("queue_bytes_max"));
+    }
+
+    #[test]
+    fn sources_stand_once_and_the_application_is_asked_within_the_handshake() {
+        use crate::config::Source;
+        let twice = unfit_by(|config| config.identity = vec![Source::Cookie, Source::Cookie]);
+        assert_eq!(twice, "identity must not name a source twice");
+        let late = unfit_by(|config| {
+            config.identity = vec![Source::Callback];
+            config.callback.url = "http://app/".parse().ok();
+            config.callback.timeout = std::time::Duration::from_secs(11);
+        });
+        assert!(late.starts_with("callback_timeout must be more than 0"));
+        assert!(unfit_by(|config| config.callback.queue_max = 0).contains("callback_queue_max"));
+        assert!(unfit_by(|config| config.jwt.cookie = Some("a b".to_owned())).contains("cookie"));
     }
 
     #[test]
     fn no_two_listeners_share_an_address_but_any_number_may_leave_the_port_open() {
         assert!(
-            unfit(|config| config.admin = Some("127.0.0.1:8000".parse().unwrap()))
+            unfit_by(|config| config.admin = Some("127.0.0.1:8000".parse().unwrap()))
                 .contains("admin must not be an address of listen")
         );
         assert!(
-            unfit(|config| config.embedded = Some("127.0.0.1:8000".parse().unwrap()))
+            unfit_by(|config| config.embedded = Some("127.0.0.1:8000".parse().unwrap()))
                 .contains("embedded must not be an address of listen")
         );
-        assert!(unfit(|config| config.embedded = config.admin).contains("embedded"));
+        assert!(unfit_by(|config| config.embedded = config.admin).contains("embedded"));
         assert!(
-            unfit(|config| {
+            unfit_by(|config| {
                 config.listen = ["unix:/s", "unix:/s?mode=0600"]
                     .map(|word| super::super::addresses::listen(word, 0o660).unwrap())
                     .to_vec();

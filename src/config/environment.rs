@@ -20,7 +20,7 @@ pub(super) struct Environment {
 pub(super) const CONFIG: &str = "WS4REDIS_CONFIG";
 const PREFIX: &str = "WS4REDIS_";
 
-/// Settings of the original that name Python code.
+/// Settings of the original that name Python code. One of them we have too, and it names flags.
 const PYTHON: [&str; 3] = [
     "WS4REDIS_SUBSCRIBER",
     "WS4REDIS_ALLOWED_CHANNELS",
@@ -48,7 +48,12 @@ pub(super) fn read(mut variables: Vec<(OsString, OsString)>) -> Result<Environme
 }
 
 fn setting(name: &str, value: OsString) -> Result<Setting, ConfigError> {
-    let Some(key) = KEYS.iter().find(|key| key.variable() == name) else {
+    let named = KEYS.iter().find(|key| key.variable() == name);
+    let secret = || {
+        KEYS.iter()
+            .find(|key| key.secret_variable().as_deref() == Some(name))
+    };
+    let Some(key) = named.or_else(secret) else {
         return Err(unknown(name));
     };
     let Ok(value) = value.into_string() else {
@@ -57,6 +62,17 @@ fn setting(name: &str, value: OsString) -> Result<Setting, ConfigError> {
             must: "must be UTF-8".to_owned(),
         });
     };
+    if named.is_none() {
+        return Ok(Setting {
+            key,
+            words: vec![value],
+            origin: Origin::Secret(name.to_owned()),
+        });
+    }
+    // Our flags have no dots, and names of Python functions have one.
+    if PYTHON.contains(&name) && value.contains('.') {
+        return Err(ConfigError::Python(name.to_owned()));
+    }
     Ok(Setting {
         key,
         words: key.words(&value),
@@ -132,6 +148,26 @@ mod tests {
     fn settings_that_name_python_code_say_so() {
         let error = environment(&[("WS4REDIS_ALLOWED_CHANNELS", "a.b")]).unwrap_err();
         assert!(error.contains("Python"), "{error}");
+        let error = environment(&[("WS4REDIS_PROCESS_REQUEST", "x")]).unwrap_err();
+        assert!(error.contains("Python"), "{error}");
+        let ours = environment(&[("WS4REDIS_ALLOWED_CHANNELS", "subscribe-user,publish-user")]);
+        assert_eq!(ours.unwrap().settings[0].words.len(), 2);
+    }
+
+    #[test]
+    fn a_key_is_named_by_its_file_or_said_as_it_is() {
+        let environment = environment(&[
+            ("WS4REDIS_DJANGO_SECRET_KEY", "a,b"),
+            ("WS4REDIS_JWT_KEY_FILE", "/run/key"),
+        ])
+        .unwrap();
+        let [secret, file] = &environment.settings[..] else {
+            panic!("{:?}", environment.settings);
+        };
+        assert_eq!(secret.key.name, "django_secret_key_file");
+        assert!(matches!(secret.origin, Origin::Secret(_)));
+        assert_eq!(secret.words, ["a,b"]);
+        assert!(matches!(file.origin, Origin::Variable(_)));
     }
 
     #[test]

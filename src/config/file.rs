@@ -3,6 +3,7 @@
 //! Read as a document rather than into a struct: the keys stand in [`KEYS`] already, and a document knows
 //! the line of each.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
@@ -10,12 +11,24 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{Group, KEYS, Key};
 use super::load::{ConfigError, Origin, Setting};
+use super::rules::{self, Rule};
 use super::suggest::nearest;
+use super::values::Invalid;
 
-const LIMITS: &str = "limits";
+const RULE: &str = "rule";
+const RULE_KEYS: [&str; 3] = ["facility", "allow", "require"];
 
-/// The settings in a file.
-pub(super) fn read(path: PathBuf) -> Result<Vec<Setting>, ConfigError> {
+/// What a file says.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    /// Values for keys of the table of all settings.
+    pub(super) settings: Vec<Setting>,
+    /// Its `[[rule]]`s, in their order.
+    pub(super) rules: Vec<Rule>,
+}
+
+/// Reads a file.
+pub(super) fn read(path: PathBuf) -> Result<Contents, ConfigError> {
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(source) => return Err(ConfigError::Unreadable { path, source }),
@@ -28,7 +41,7 @@ pub(super) fn read(path: PathBuf) -> Result<Vec<Setting>, ConfigError> {
         origin: file.origin(error.span().map_or(0, |span| span.start)),
         message: error.message().lines().next().unwrap_or("").to_owned(),
     })?;
-    file.settings(table.get_ref())
+    file.contents(table.get_ref())
 }
 
 struct File<'a> {
@@ -36,39 +49,101 @@ struct File<'a> {
     text: &'a str,
 }
 
+type Name<'a> = Spanned<Cow<'a, str>>;
+type Value<'a> = Spanned<DeValue<'a>>;
+
 impl File<'_> {
-    fn settings(&self, table: &DeTable<'_>) -> Result<Vec<Setting>, ConfigError> {
-        let mut settings = Vec::new();
+    fn contents(&self, table: &DeTable<'_>) -> Result<Contents, ConfigError> {
+        let mut contents = Contents::default();
         for (name, value) in table {
             match value.get_ref() {
-                DeValue::Table(limits) if name.get_ref() == LIMITS => {
-                    for (name, value) in limits {
-                        settings.push(self.setting(true, name, value)?);
+                DeValue::Table(table) if is_table(name.get_ref()) => {
+                    for (inner, value) in table {
+                        let setting = self.setting(Some(name.get_ref()), inner, value)?;
+                        contents.settings.push(setting);
                     }
                 }
-                _ => settings.push(self.setting(false, name, value)?),
+                _ if name.get_ref() == RULE => contents.rules = self.rules(name, value)?,
+                _ => contents.settings.push(self.setting(None, name, value)?),
             }
         }
-        Ok(settings)
+        Ok(contents)
     }
 
     fn setting(
         &self,
-        in_limits: bool,
-        name: &Spanned<std::borrow::Cow<'_, str>>,
-        value: &Spanned<DeValue<'_>>,
+        table: Option<&str>,
+        name: &Name<'_>,
+        value: &Value<'_>,
     ) -> Result<Setting, ConfigError> {
         let origin = self.origin(name.span().start);
-        let belongs = |key: &&Key| (key.group == Group::Limits) == in_limits;
-        let Some(key) = Key::named(name.get_ref()).filter(belongs) else {
-            return Err(unknown(origin, in_limits, name.get_ref()));
+        let Some(key) = Key::in_file(table, name.get_ref()) else {
+            return Err(unknown(origin, table, name.get_ref()));
         };
         match words(value.get_ref()) {
             Some(words) => Ok(Setting { key, words, origin }),
-            None => Err(ConfigError::Invalid {
-                subject: format!("{origin}: {}", key.name),
-                must: "must be a string, a number, a boolean, or an array of strings".to_owned(),
+            None => Err(invalid(
+                &origin,
+                key.name_in_file(),
+                "must be a string, a number, a boolean, or an array of strings",
+            )),
+        }
+    }
+
+    fn rules(&self, name: &Name<'_>, value: &Value<'_>) -> Result<Vec<Rule>, ConfigError> {
+        let brackets = || {
+            let origin = self.origin(name.span().start);
+            invalid(
+                &origin,
+                RULE,
+                "must stand as [[rule]], in two brackets, once for each rule",
+            )
+        };
+        let DeValue::Array(items) = value.get_ref() else {
+            return Err(brackets());
+        };
+        let each = items.iter().map(|item| match item.get_ref() {
+            DeValue::Table(table) => self.rule(&self.origin(item.span().start), table),
+            _ => Err(brackets()),
+        });
+        each.collect()
+    }
+
+    fn rule(&self, origin: &Origin, table: &DeTable<'_>) -> Result<Rule, ConfigError> {
+        let mut facility = None;
+        let (mut allow, mut require) = (None, None);
+        for (name, value) in table {
+            let origin = self.origin(name.span().start);
+            let name = name.get_ref().as_ref();
+            let said = words(value.get_ref()).unwrap_or_default();
+            let one = match &said[..] {
+                [word] => Ok(word.as_str()),
+                _ => Err(Invalid("must be one string".to_owned())),
+            };
+            let read = match name {
+                "facility" => one
+                    .and_then(rules::facility)
+                    .map(|pattern| facility = Some(pattern)),
+                "allow" if words(value.get_ref()).is_none() => {
+                    Err(Invalid("must be all, or an array of flags".to_owned()))
+                }
+                "allow" => rules::allow(&said).map(|flags| allow = Some(flags)),
+                "require" => one.and_then(rules::require).map(|who| require = Some(who)),
+                _ => return Err(unknown_in_rule(origin, name)),
+            };
+            read.map_err(|Invalid(must)| invalid(&origin, &format!("{name} in [[rule]]"), &must))?;
+        }
+        match facility {
+            Some(facility) => Ok(Rule {
+                facility,
+                allow,
+                require,
             }),
+            None => Err(invalid(
+                origin,
+                "[[rule]]",
+                "must say for which facility it is, such as \"chat/*\"",
+            )),
         }
     }
 
@@ -81,19 +156,54 @@ impl File<'_> {
     }
 }
 
-fn unknown(origin: Origin, in_limits: bool, name: &str) -> ConfigError {
-    // The most frequent slip is the right name in the wrong table.
-    let place = |key: &Key| match key.group {
-        Group::Limits => format!("{} in [limits]", key.name),
-        _ if in_limits => format!("{}, above all tables", key.name),
-        _ => key.name.to_owned(),
+fn is_table(name: &str) -> bool {
+    Group::ALL.iter().any(|group| group.table() == Some(name))
+}
+
+fn invalid(origin: &Origin, what: &str, must: &str) -> ConfigError {
+    ConfigError::Invalid {
+        subject: format!("{origin}: {what}"),
+        must: must.to_owned(),
+    }
+}
+
+fn unknown(origin: Origin, table: Option<&str>, name: &str) -> ConfigError {
+    // The most frequent slip is the right name in the wrong table; there it may carry the table's name or not.
+    let place = |key: &Key| match key.group.table() {
+        Some(table) => format!("{} in [{table}]", key.name_in_file()),
+        None if table.is_some() => format!("{}, above all tables", key.name),
+        None => key.name.to_owned(),
     };
-    let names = KEYS.iter().map(|key| key.name).chain([LIMITS]);
+    let here = KEYS.iter().filter(|key| key.group.table() == table);
+    let elsewhere = KEYS.iter().filter(|key| key.group.table() != table);
+    let found = nearest(name, here.clone().map(Key::name_in_file))
+        .and_then(|near| Key::in_file(table, near))
+        .or_else(|| Key::named(nearest(name, KEYS.iter().map(|key| key.name))?))
+        .or_else(|| {
+            let near = nearest(name, elsewhere.clone().map(Key::name_in_file))?;
+            elsewhere.clone().find(|key| key.name_in_file() == near)
+        })
+        .map(place);
+    let tables = Group::ALL.iter().filter_map(|group| group.table());
+    let found = found.or_else(|| match nearest(name, tables.chain([RULE]))? {
+        RULE => Some("[[rule]]".to_owned()),
+        table => Some(format!("[{table}]")),
+    });
     ConfigError::UnknownKey {
         origin,
-        name: format!("{name}{}", if in_limits { " in [limits]" } else { "" }),
-        nearest: nearest(name, names)
-            .map(|name| Key::named(name).map_or(format!("[{name}]"), place)),
+        name: match table {
+            Some(table) => format!("{name} in [{table}]"),
+            None => name.to_owned(),
+        },
+        nearest: found,
+    }
+}
+
+fn unknown_in_rule(origin: Origin, name: &str) -> ConfigError {
+    ConfigError::UnknownKey {
+        origin,
+        name: format!("{name} in [[rule]]"),
+        nearest: nearest(name, RULE_KEYS).map(|name| format!("{name} in [[rule]]")),
     }
 }
 
@@ -129,7 +239,8 @@ mod tests {
         std::fs::write(file.path(), text).unwrap();
         let path = file.path().to_owned();
         match read(path.clone()) {
-            Ok(settings) => Ok(settings
+            Ok(contents) => Ok(contents
+                .settings
                 .into_iter()
                 .map(|setting| match setting.origin {
                     Origin::File { line, .. } => (setting.key.name, setting.words, line),
@@ -185,6 +296,22 @@ mod tests {
                 "[limit]\nsessions_max = 1",
                 "x.toml, line 1: unknown key limit: did you mean [limits]?",
             ),
+            (
+                "[jwt]\nkey_fil = 'x'",
+                "x.toml, line 2: unknown key key_fil in [jwt]: did you mean key_file in [jwt]?",
+            ),
+            (
+                "jwt_issuer = 'x'",
+                "x.toml, line 1: unknown key jwt_issuer: did you mean issuer in [jwt]?",
+            ),
+            (
+                "algorithms = ['HS256']",
+                "x.toml, line 1: unknown key algorithms: did you mean algorithms in [jwt]?",
+            ),
+            (
+                "[[rules]]\nfacility = 'x'",
+                "x.toml, line 1: unknown key rules: did you mean [[rule]]?",
+            ),
             ("colour = 'red'", "x.toml, line 1: unknown key colour"),
         ] {
             assert_eq!(parse(text).unwrap_err(), error);
@@ -200,6 +327,89 @@ mod tests {
         assert!(
             error.starts_with("x.toml, line 1: expire must be"),
             "{error}"
+        );
+    }
+
+    fn rules(text: &str) -> Result<Vec<Rule>, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let path = file.path().to_owned();
+        let contents = read(path.clone());
+        contents
+            .map(|contents| contents.rules)
+            .map_err(|error| error.to_string().replace(path.to_str().unwrap(), "x.toml"))
+    }
+
+    #[test]
+    fn rules_are_read_in_their_order() {
+        use crate::config::{Allow, Require};
+        let rules = rules(
+            "[[rule]]\nfacility = 'chat/*'\nallow = ['subscribe-user']\nrequire = 'group:staff'\n\
+             [[rule]]\nfacility = '**'\nallow = []\n[[rule]]\nfacility = 'x'\nallow = 'all'\n",
+        );
+        let rule = |facility: &str, allow, require| Rule {
+            facility: facility.to_owned(),
+            allow: Some(allow),
+            require,
+        };
+        let staff = Some(Require::Group("staff".to_owned()));
+        assert_eq!(
+            rules.unwrap(),
+            [
+                rule(
+                    "chat/*",
+                    Allow::Only(vec!["subscribe-user".to_owned()]),
+                    staff
+                ),
+                rule("**", Allow::Only(Vec::new()), None),
+                rule("x", Allow::All, None),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_is_named_with_its_line_and_key() {
+        for (text, error) in [
+            (
+                "\n[[rule]]\nfacility = 'x'\nalow = []",
+                "x.toml, line 4: unknown key alow in [[rule]]: did you mean allow in [[rule]]?",
+            ),
+            (
+                "[[rule]]\nfacility = 'x'\n[[rule]]\nallow = []",
+                "x.toml, line 3: [[rule]] must say for which facility it is, such as \"chat/*\"",
+            ),
+            (
+                "[rule]\nfacility = 'x'",
+                "x.toml, line 1: rule must stand as [[rule]], in two brackets, once for each rule",
+            ),
+            (
+                "[[rule]]\nfacility = 'x'\nrequire = 'staff'",
+                "x.toml, line 3: require in [[rule]] must be user, session or group:NAME, not \"staff\"",
+            ),
+            (
+                "[[rule]]\nfacility = 'x'\nrequire = ['user', 'session']",
+                "x.toml, line 3: require in [[rule]] must be one string",
+            ),
+            (
+                "[[rule]]\nfacility = ['x', 'y']",
+                "x.toml, line 2: facility in [[rule]] must be one string",
+            ),
+            (
+                "[[rule]]\nfacility = 'x'\nallow = { a = 1 }",
+                "x.toml, line 3: allow in [[rule]] must be all, or an array of flags",
+            ),
+            (
+                "[[rule]]\nfacility = 'x'\nallow = ['subscribe-usr']",
+                "x.toml, line 3: allow in [[rule]] must be all, or flags such as subscribe-user, not \
+                 \"subscribe-usr\": did you mean subscribe-user?",
+            ),
+        ] {
+            assert_eq!(rules(text).unwrap_err(), error);
+        }
+        let path = rules("[[rule]]\nfacility = '/ws/chat/*'").unwrap_err();
+        assert!(
+            path.starts_with("x.toml, line 2: facility in [[rule]] must be"),
+            "{path}"
         );
     }
 }

@@ -4,24 +4,22 @@
 //! with their help, what `check --print` prints, and the test of `docs/configuration.md`. A default is
 //! nowhere but in [`Config::default`].
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use super::Config;
+use super::place::Place;
+use super::values::Invalid;
 
-use ipnet::IpNet;
-
-use super::values::{self, Invalid};
-use super::{Config, Listen, LogFormat, Origins, Redis, addresses};
+pub use super::table::KEYS;
 
 /// One setting.
 #[derive(Debug)]
 pub struct Key {
-    /// Its name in the file; in `[limits]` for those of [`Group::Limits`].
+    /// Its name among all settings. [`Key::name_in_file`] is shorter where the table says the rest.
     pub name: &'static str,
     /// Which settings it stands with.
     pub group: Group,
     /// What it is for, in one sentence without a full stop.
     pub meaning: &'static str,
-    place: Place,
+    pub(super) place: Place,
 }
 
 /// Settings that stand together in help and documents.
@@ -33,19 +31,32 @@ pub enum Group {
     Redis,
     /// Who may connect and as whom.
     Clients,
+    /// What they may do.
+    Permission,
     /// What is logged.
     Logging,
-    /// The bounds; in the file the table `[limits]`.
+    /// Django's sessions.
+    Django,
+    /// Tokens.
+    Jwt,
+    /// The application, asked.
+    Callback,
+    /// The bounds.
     Limits,
 }
 
 impl Group {
-    /// Each once, in the order of the documents.
-    pub const ALL: [Group; 5] = [
+    /// Each once, in the order of the documents. Those with a table of their own stand last, as they must in a
+    /// file.
+    pub const ALL: [Group; 9] = [
         Group::Listening,
         Group::Redis,
         Group::Clients,
+        Group::Permission,
         Group::Logging,
+        Group::Django,
+        Group::Jwt,
+        Group::Callback,
         Group::Limits,
     ];
 
@@ -55,8 +66,27 @@ impl Group {
             Group::Listening => "Listening",
             Group::Redis => "Redis",
             Group::Clients => "Clients",
+            Group::Permission => "Permission",
             Group::Logging => "Logging",
+            Group::Django => "Django sessions",
+            Group::Jwt => "Tokens",
+            Group::Callback => "Callback",
             Group::Limits => "Limits",
+        }
+    }
+
+    /// Its table in the file; `None` is above all tables.
+    pub fn table(self) -> Option<&'static str> {
+        match self {
+            Group::Listening
+            | Group::Redis
+            | Group::Clients
+            | Group::Permission
+            | Group::Logging => None,
+            Group::Django => Some("django"),
+            Group::Jwt => Some("jwt"),
+            Group::Callback => Some("callback"),
+            Group::Limits => Some("limits"),
         }
     }
 }
@@ -85,31 +115,24 @@ pub enum Shown {
     Unset,
 }
 
-/// Where a setting's value lives, and so of which kind it is.
-#[derive(Debug)]
-enum Place {
-    Count(fn(&mut Config) -> &mut usize),
-    Rate(fn(&mut Config) -> &mut u32),
-    Size(fn(&mut Config) -> &mut usize),
-    Time(fn(&mut Config) -> &mut Duration),
-    Seconds(fn(&mut Config) -> &mut u32),
-    Switch(fn(&mut Config) -> &mut bool),
-    Mode(fn(&mut Config) -> &mut u32),
-    Text(fn(&mut Config) -> &mut String),
-    OptionalText(fn(&mut Config) -> &mut Option<String>),
-    Listen(fn(&mut Config) -> &mut Vec<Listen>),
-    Admin(fn(&mut Config) -> &mut Option<SocketAddr>),
-    Redis(fn(&mut Config) -> &mut Redis),
-    Embedded(fn(&mut Config) -> &mut Option<SocketAddr>),
-    Networks(fn(&mut Config) -> &mut Vec<IpNet>),
-    Origins(fn(&mut Config) -> &mut Origins),
-    LogFormat(fn(&mut Config) -> &mut LogFormat),
-}
-
 impl Key {
     /// The setting of this name.
     pub fn named(name: &str) -> Option<&'static Key> {
         KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// Its name in the file, in the table of its group: `key_file` in `[jwt]` for `jwt_key_file`.
+    pub fn name_in_file(&self) -> &'static str {
+        let table = self.group.table().unwrap_or_default();
+        let rest = self.name.strip_prefix(table);
+        rest.and_then(|rest| rest.strip_prefix('_'))
+            .unwrap_or(self.name)
+    }
+
+    /// The setting that has this name in a table of the file, or above all tables.
+    pub fn in_file(table: Option<&str>, name: &str) -> Option<&'static Key> {
+        KEYS.iter()
+            .find(|key| key.group.table() == table && key.name_in_file() == name)
     }
 
     /// Its name in the environment: the original's where it had one.
@@ -118,6 +141,15 @@ impl Key {
             "websocket_url" => "WEBSOCKET_URL".to_owned(),
             "redis" => "WS4REDIS_CONNECTION".to_owned(),
             name => format!("WS4REDIS_{}", name.to_ascii_uppercase()),
+        }
+    }
+
+    /// The variable that holds the keys themselves, where the setting names a file: `WS4REDIS_JWT_KEY` for
+    /// `WS4REDIS_JWT_KEY_FILE`.
+    pub fn secret_variable(&self) -> Option<String> {
+        match self.place {
+            Place::KeyMaterial(_) => self.variable().strip_suffix("_FILE").map(str::to_owned),
+            _ => None,
         }
     }
 
@@ -131,28 +163,12 @@ impl Key {
 
     /// The word that stands for its value in help: `SIZE`.
     pub fn value_name(&self) -> &'static str {
-        match self.place {
-            Place::Count(_) | Place::Rate(_) => "N",
-            Place::Size(_) => "SIZE",
-            Place::Time(_) | Place::Seconds(_) => "TIME",
-            Place::Switch(_) => "BOOL",
-            Place::Mode(_) => "BITS",
-            Place::Text(_) | Place::OptionalText(_) => "TEXT",
-            Place::Listen(_) | Place::Admin(_) | Place::Embedded(_) => "ADDR",
-            Place::Redis(_) => "URL",
-            Place::Networks(_) => "CIDR",
-            Place::Origins(_) => "ORIGIN",
-            Place::LogFormat(_) => "FORMAT",
-        }
+        self.place.value_name()
     }
 
     /// What its flag takes.
     pub fn takes(&self) -> Takes {
-        match self.place {
-            Place::Listen(_) | Place::Networks(_) | Place::Origins(_) => Takes::Many,
-            Place::Switch(_) | Place::Embedded(_) => Takes::Optional("on"),
-            _ => Takes::One,
-        }
+        self.place.takes()
     }
 
     /// The words of a value that stands in one string: a list has commas, any other value is one word.
@@ -169,181 +185,19 @@ impl Key {
 
     /// Puts the value that `words` say in its place.
     pub fn set(&self, config: &mut Config, words: &[String]) -> Result<(), Invalid> {
-        match self.place {
-            Place::Listen(at) => {
-                let mode = config.socket_mode;
-                *at(config) = words
-                    .iter()
-                    .map(|word| addresses::listen(word, mode))
-                    .collect::<Result<_, _>>()?;
-            }
-            Place::Networks(at) => {
-                *at(config) = words
-                    .iter()
-                    .map(|word| addresses::network(word))
-                    .collect::<Result<_, _>>()?;
-            }
-            Place::Origins(at) => *at(config) = addresses::origins(words)?,
-            _ => {
-                let [word] = words else {
-                    return Err(Invalid("must be one value, not a list".to_owned()));
-                };
-                self.set_one(config, word)?;
-            }
-        }
-        Ok(())
+        self.place.set(config, words)
     }
 
-    fn set_one(&self, config: &mut Config, word: &str) -> Result<(), Invalid> {
-        match self.place {
-            Place::Count(at) => *at(config) = values::number(word)?,
-            Place::Rate(at) => *at(config) = values::number(word)?,
-            Place::Size(at) => *at(config) = values::size(word)?,
-            Place::Time(at) => *at(config) = values::duration(word)?,
-            Place::Seconds(at) => *at(config) = values::seconds(word)?,
-            Place::Switch(at) => *at(config) = values::switch(word)?,
-            Place::Mode(at) => *at(config) = values::mode(word)?,
-            Place::Text(at) => *at(config) = word.to_owned(),
-            Place::OptionalText(at) => *at(config) = Some(word.to_owned()),
-            Place::Admin(at) => *at(config) = addresses::admin(word)?,
-            Place::Redis(at) => {
-                *at(config) = word
-                    .parse()
-                    .map_err(|error: super::UrlError| Invalid(error.to_string()))?;
-            }
-            Place::Embedded(at) => *at(config) = addresses::embedded(word)?,
-            Place::LogFormat(at) => *at(config) = values::log_format(word)?,
-            Place::Listen(_) | Place::Networks(_) | Place::Origins(_) => {}
-        }
-        Ok(())
+    /// Puts keys in their place that [`Key::secret_variable`] holds.
+    pub(crate) fn keep(&self, config: &mut Config, text: &str) -> Result<(), Invalid> {
+        self.place.keep(config, text)
     }
 
     /// Its value, secrets masked, as [`Key::set`] would read it.
     pub fn shown(&self, config: &Config) -> Shown {
-        // The places are told by `&mut`, once for reading and writing; a copy is cheap at the rate of printing.
-        let config = &mut config.clone();
-        match self.place {
-            Place::Count(at) => Shown::Bare(at(config).to_string()),
-            Place::Rate(at) => Shown::Bare(at(config).to_string()),
-            Place::Size(at) => Shown::Text(values::show_size(*at(config) as u64)),
-            Place::Time(at) => Shown::Text(values::show_duration(*at(config))),
-            Place::Seconds(at) => Shown::Bare(at(config).to_string()),
-            Place::Switch(at) => Shown::Bare(at(config).to_string()),
-            Place::Mode(at) => Shown::Text(format!("{:04o}", at(config))),
-            Place::Text(at) => Shown::Text(at(config).clone()),
-            Place::OptionalText(at) => at(config).clone().map_or(Shown::Unset, Shown::Text),
-            Place::Listen(at) => Shown::List(strings(at(config))),
-            Place::Admin(at) | Place::Embedded(at) => Shown::Text(
-                at(config).map_or_else(|| "off".to_owned(), |address| address.to_string()),
-            ),
-            Place::Redis(at) => Shown::Text(at(config).to_string()),
-            Place::Networks(at) => Shown::List(strings(at(config))),
-            Place::Origins(at) => match at(config) {
-                Origins::SameHost => Shown::Text("same-host".to_owned()),
-                Origins::Any => Shown::Text("any".to_owned()),
-                Origins::Listed(origins) => Shown::List(origins.clone()),
-            },
-            Place::LogFormat(at) => Shown::Text(
-                match at(config) {
-                    LogFormat::Auto => "auto",
-                    LogFormat::Text => "text",
-                    LogFormat::Json => "json",
-                }
-                .to_owned(),
-            ),
-        }
+        self.place.shown(config)
     }
 }
-
-fn strings<T: ToString>(items: &[T]) -> Vec<String> {
-    items.iter().map(T::to_string).collect()
-}
-
-const fn key(name: &'static str, group: Group, place: Place, meaning: &'static str) -> Key {
-    Key {
-        name,
-        group,
-        meaning,
-        place,
-    }
-}
-
-const fn limit(name: &'static str, place: Place, meaning: &'static str) -> Key {
-    key(name, Group::Limits, place, meaning)
-}
-
-/// The table. `socket_mode` stands before `listen`, which is read with it.
-#[rustfmt::skip]
-pub static KEYS: [Key; 34] = [
-    key("socket_mode", Group::Listening, Place::Mode(|c| &mut c.socket_mode),
-        "Permission bits of the unix sockets that name none themselves"),
-    key("listen", Group::Listening, Place::Listen(|c| &mut c.listen),
-        "Where clients connect: ADDRESS:PORT or unix:/path[?mode=0660]"),
-    key("admin", Group::Listening, Place::Admin(|c| &mut c.admin),
-        "Where /healthz, /readyz and /metrics are served, or off"),
-    key("websocket_url", Group::Listening, Place::Text(|c| &mut c.websocket_url),
-        "The path under which facilities stand; begins and ends with a slash"),
-    key("playground", Group::Listening, Place::Switch(|c| &mut c.playground),
-        "Serve a page at / to try the gateway with; on in embedded mode unless switched off"),
-    key("redis", Group::Redis, Place::Redis(|c| &mut c.redis),
-        "The Redis to speak to: redis://[user[:password]@]host[:port][/db] or unix:///path?db=N"),
-    key("embedded", Group::Redis, Place::Embedded(|c| &mut c.embedded),
-        "The very small Redis inside `serve`, instead of a real one: on, off or ADDRESS:PORT"),
-    key("prefix", Group::Redis, Place::Text(|c| &mut c.prefix),
-        "Put before every channel and key, with a colon"),
-    key("expire", Group::Redis, Place::Seconds(|c| &mut c.expire),
-        "For how long the last message of a channel is kept for clients that come later; 0 keeps none"),
-    key("heartbeat", Group::Clients, Place::OptionalText(|c| &mut c.heartbeat),
-        "A text that is sent to clients every 4 s, and not published when a client sends it"),
-    key("session_cookie", Group::Clients, Place::Text(|c| &mut c.session_cookie),
-        "The cookie that holds the session key"),
-    key("trusted", Group::Clients, Place::Networks(|c| &mut c.trusted),
-        "Proxies whose X-Ws4redis-* headers are believed; those on a unix socket always are"),
-    key("origins", Group::Clients, Place::Origins(|c| &mut c.origins),
-        "Whose pages may connect: same-host, any, or scheme://host[:port]"),
-    key("log", Group::Logging, Place::Text(|c| &mut c.log.filter),
-        "What is logged: error, warn, info, debug, or a tracing filter such as ws4redis=debug"),
-    key("log_format", Group::Logging, Place::LogFormat(|c| &mut c.log.format),
-        "text, json, or auto: text on a terminal, JSON otherwise"),
-    limit("sessions_max", Place::Count(|c| &mut c.limits.sessions_max),
-        "Sessions at once, pending handshakes included; each takes a file descriptor"),
-    limit("pending_max", Place::Count(|c| &mut c.limits.pending_max),
-        "Handshakes under way at once; follows sessions_max down if not set"),
-    limit("sessions_per_address_max", Place::Count(|c| &mut c.limits.sessions_per_address_max),
-        "Sessions from one address, trusted proxies aside; 0 is no limit"),
-    limit("channels_per_session_max", Place::Count(|c| &mut c.limits.channels_per_session_max),
-        "Channels that one session may hear and speak to, together"),
-    limit("head_bytes_max", Place::Size(|c| &mut c.limits.head_bytes_max),
-        "Bytes of a request head"),
-    limit("message_bytes_max", Place::Size(|c| &mut c.limits.message_bytes_max),
-        "Bytes of a message from a client, fragments summed"),
-    limit("messages_per_second_max", Place::Rate(|c| &mut c.limits.messages_per_second_max),
-        "Messages a second from one client"),
-    limit("queue_bytes_max", Place::Size(|c| &mut c.limits.queue_bytes_max),
-        "Bytes that may wait for one client; a slower one is closed"),
-    limit("budget_bytes_max", Place::Size(|c| &mut c.limits.budget_bytes_max),
-        "Bytes that may wait for all clients and be half-received from them, together"),
-    limit("redis_message_bytes_max", Place::Size(|c| &mut c.limits.redis_message_bytes_max),
-        "Bytes of one message from Redis; a larger one is skipped and counted"),
-    limit("publish_queue_max", Place::Count(|c| &mut c.limits.publish_queue_max),
-        "Messages of clients that may wait for Redis"),
-    limit("publish_queue_bytes_max", Place::Size(|c| &mut c.limits.publish_queue_bytes_max),
-        "Their bytes"),
-    limit("publish_queue_age_max", Place::Time(|c| &mut c.limits.publish_queue_age_max),
-        "Their age; an older one is dropped and counted"),
-    limit("handshake_timeout", Place::Time(|c| &mut c.limits.handshake_timeout),
-        "From accept to the answer of the handshake"),
-    limit("ping_interval", Place::Time(|c| &mut c.limits.ping_interval),
-        "Silence of a client after which it is pinged"),
-    limit("pong_timeout", Place::Time(|c| &mut c.limits.pong_timeout),
-        "From a ping until something must be heard, or the client is closed"),
-    limit("close_timeout", Place::Time(|c| &mut c.limits.close_timeout),
-        "From our Close frame until the client's"),
-    limit("drain_per_second", Place::Rate(|c| &mut c.limits.drain_per_second),
-        "Sessions closed a second while draining"),
-    limit("drain_timeout", Place::Time(|c| &mut c.limits.drain_timeout),
-        "From SIGTERM to exit; the pace rises if it would take longer"),
-];
 
 #[cfg(test)]
 mod tests {
@@ -375,13 +229,32 @@ mod tests {
 
     #[test]
     fn what_is_shown_of_a_setting_sets_it_to_the_same() {
-        let mut config = Config {
-            heartbeat: Some("--beat--".to_owned()),
-            trusted: vec!["10.0.0.0/8".parse().unwrap()],
-            origins: Origins::Listed(vec!["https://example.com".to_owned()]),
-            embedded: Some(addresses::EMBEDDED_DEFAULT),
-            ..Config::default()
-        };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "a key").unwrap();
+        let file = file.path().to_str().unwrap();
+        let mut config = Config::default();
+        for (name, words) in [
+            ("heartbeat", "--beat--"),
+            ("trusted", "10.0.0.0/8"),
+            ("origins", "https://example.com,https://*.example.com:8443"),
+            ("embedded", "on"),
+            ("facilities", "chat/*,news"),
+            ("allowed_channels", "subscribe-user"),
+            ("identity", "jwt,cookie"),
+            ("headers_secret_file", file),
+            ("django_secret_key_file", file),
+            ("django_redis", "redis://h:1/2"),
+            ("jwt_key_file", file),
+            ("jwt_algorithms", "ES256,EdDSA"),
+            ("jwt_issuer", "i"),
+            ("jwt_audience", "a"),
+            ("jwt_cookie", "c"),
+            ("jwt_query", "q"),
+            ("callback_url", "unix:/s:/p"),
+        ] {
+            let key = Key::named(name).unwrap();
+            key.set(&mut config, &key.words(words)).unwrap();
+        }
         let before = config.clone();
         for key in &KEYS {
             let words = match key.shown(&before) {

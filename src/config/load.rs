@@ -37,6 +37,8 @@ pub enum Origin {
     Flag(String),
     /// A variable of the environment, `WS4REDIS_LISTEN`.
     Variable(String),
+    /// A variable that holds keys, `WS4REDIS_JWT_KEY`, where the setting names a file.
+    Secret(String),
     /// A file.
     File {
         /// Its path as it was given.
@@ -49,7 +51,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Flag(name) | Origin::Variable(name) => f.write_str(name),
+            Origin::Flag(name) | Origin::Variable(name) | Origin::Secret(name) => f.write_str(name),
             Origin::File { path, line } => write!(f, "{}, line {line}", path.display()),
         }
     }
@@ -130,19 +132,19 @@ pub fn load(sources: Sources) -> Result<Loaded, ConfigError> {
     let environment = environment::read(sources.environment)?;
     let file = match sources.file.or(environment.file) {
         Some(path) => file::read(path)?,
-        None => Vec::new(),
+        None => file::Contents::default(),
     };
-    let settings = winners([file, environment.settings, sources.flags]);
+    let settings = winners([file.settings, environment.settings, sources.flags]);
     let mut config = Config::default();
     for setting in &settings {
         setting
-            .key
-            .set(&mut config, &setting.words)
+            .put(&mut config)
             .map_err(|Invalid(must)| ConfigError::Invalid {
                 subject: setting.subject(),
                 must,
             })?;
     }
+    config.rules.rules = file.rules;
     let mut loaded = Loaded { config, settings };
     loaded.derive()?;
     loaded.config = loaded
@@ -201,11 +203,18 @@ impl Loaded {
 }
 
 impl Setting {
+    fn put(&self, config: &mut Config) -> Result<(), Invalid> {
+        match &self.origin {
+            Origin::Secret(_) => self.key.keep(config, &self.words.concat()),
+            _ => self.key.set(config, &self.words),
+        }
+    }
+
     /// Where it was written, with its name: the beginning of a sentence about it.
     fn subject(&self) -> String {
         match &self.origin {
-            Origin::Flag(_) | Origin::Variable(_) => self.origin.to_string(),
-            Origin::File { .. } => format!("{}: {}", self.origin, self.key.name),
+            Origin::Flag(_) | Origin::Variable(_) | Origin::Secret(_) => self.origin.to_string(),
+            Origin::File { .. } => format!("{}: {}", self.origin, self.key.name_in_file()),
         }
     }
 }
@@ -342,6 +351,42 @@ mod tests {
         assert_eq!(config.limits.pending_max, 100);
         let both = [("sessions_max", "100"), ("pending_max", "101")];
         assert!(error("", &[], &both).contains("--pending-max must be at most"));
+    }
+
+    #[test]
+    fn a_source_that_identity_names_has_what_it_needs() {
+        let key = [("WS4REDIS_JWT_KEY", "hunter2")];
+        assert_eq!(
+            error(
+                "prefix = 'p'\nidentity = ['jwt']\n[jwt]\nalgorithms = ['HS256']",
+                &[],
+                &[]
+            ),
+            "ws4redis.toml, line 2: identity must not name jwt without a key: say key_file in [jwt], \
+             --jwt-key-file or WS4REDIS_JWT_KEY"
+        );
+        assert!(error("identity = ['jwt']", &key, &[]).contains("algorithms"));
+        let jwt = config("[jwt]\nalgorithms = ['HS256']", &key, &[]).jwt;
+        assert_eq!(jwt.keys.unwrap().text.reveal(), "hunter2");
+        assert!(error("identity = 'callback'", &[], &[]).contains("url in [callback]"));
+        assert!(
+            error(
+                "identity = 'django'\n[django]\nengine = 'signed_cookies'",
+                &[],
+                &[]
+            )
+            .contains("SECRET_KEY")
+        );
+        config("identity = 'django'", &[], &[]);
+        let other = "identity = 'django'\n[django]\nredis = 'redis://other'";
+        assert!(error(other, &[], &[]).contains("not built yet"));
+    }
+
+    #[test]
+    fn a_key_file_that_is_not_there_is_named_and_where_it_was_named() {
+        assert!(error("[jwt]\nkey_file = '/nowhere'", &[], &[]).starts_with(
+            "ws4redis.toml, line 2: key_file must be a file with a key, and /nowhere cannot be read"
+        ));
     }
 
     #[test]

@@ -6,22 +6,33 @@
 //! the table of [`keys`], and then asks [`Config::checked`].
 
 mod addresses;
+mod callback;
 mod checks;
 mod environment;
 mod file;
 pub mod keys;
 pub mod load;
+mod place;
+mod rules;
+mod secret;
+mod sources;
 mod suggest;
+mod table;
 mod url;
 mod values;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
 use crate::limits::Limits;
 
+pub use callback::{CallbackConfig, CallbackUrl, CallbackUrlError};
+pub use rules::{Allow, CHANNEL_FLAGS, Require, Rule, RulesConfig};
+pub use secret::{KeyMaterial, Secret};
+pub use sources::{Django, DjangoEngine, Jwt, JwtAlgorithm, Source, UsernameFallback};
 pub use url::UrlError;
 pub use values::Invalid;
 
@@ -54,6 +65,25 @@ pub struct Config {
     pub trusted: Vec<IpNet>,
     /// Which pages may connect.
     pub origins: Origins,
+    /// Is a client refused that has the session cookie and sends no `Origin`?
+    pub origin_required_with_cookie: bool,
+    /// How many trusted proxies add to `X-Forwarded-For`; 0 ignores it.
+    pub forwarded_hops: u8,
+    /// How it is found out who a client is: the first that knows the user says so, and the first that knows a
+    /// session says that.
+    pub identity: Vec<Source>,
+    /// Keys of the signature that the `X-Ws4redis-*` headers must carry, one a line; `None` asks for none.
+    pub headers_secret: Option<KeyMaterial>,
+    /// How old such a signature may be.
+    pub headers_max_age: Duration,
+    /// For [`Source::Django`].
+    pub django: Django,
+    /// For [`Source::Jwt`].
+    pub jwt: Jwt,
+    /// For [`Source::Callback`].
+    pub callback: CallbackConfig,
+    /// What clients may do.
+    pub rules: RulesConfig,
     /// Every bound.
     pub limits: Limits,
     /// What is logged and how.
@@ -76,6 +106,15 @@ impl Default for Config {
             session_cookie: "sessionid".to_owned(),
             trusted: Vec::new(),
             origins: Origins::SameHost,
+            origin_required_with_cookie: true,
+            forwarded_hops: 1,
+            identity: vec![Source::Headers, Source::Cookie],
+            headers_secret: None,
+            headers_max_age: Duration::from_secs(60),
+            django: Django::default(),
+            jwt: Jwt::default(),
+            callback: CallbackConfig::default(),
+            rules: RulesConfig::default(),
             limits: Limits::default(),
             log: Log::default(),
         }
@@ -123,16 +162,13 @@ pub enum RedisAddress {
     Unix(PathBuf),
 }
 
-/// Text that must not be seen: it masks itself wherever it is printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
 /// Which pages may connect, by the request's `Origin`. A request without one is no page's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origins {
     /// Those served from the host (and port) of the request's own `Host`.
     SameHost,
-    /// These, as `scheme://host[:port]`, lower case, without a default port.
+    /// These, as `scheme://host[:port]`, lower case, without a default port. A host that begins with `*.` is all
+    /// sub-domains of the rest, at any depth, and not the rest itself.
     Listed(Vec<String>),
     /// All; for gateways whose clients carry no ambient identity.
     Any,
@@ -178,24 +214,6 @@ impl Default for Log {
             format: LogFormat::Auto,
             filter: "info".to_owned(),
         }
-    }
-}
-
-impl Secret {
-    /// Hides `text`.
-    pub fn new(text: String) -> Secret {
-        Secret(text)
-    }
-
-    /// The text, for the one place that sends it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
     }
 }
 

@@ -13,6 +13,12 @@ use super::LogFormat;
 pub struct Invalid(pub String);
 
 impl Invalid {
+    /// With more at its end.
+    pub(super) fn with(mut self, more: &str) -> Invalid {
+        self.0 += more;
+        self
+    }
+
     /// `must be <what>, not "<word>"`. Never for a word that may hold a secret.
     pub(super) fn expected(what: &str, word: &str) -> Invalid {
         Invalid(format!("must be {what}, not {word:?}"))
@@ -65,15 +71,27 @@ pub(super) fn mode(word: &str) -> Result<u32, Invalid> {
         .ok_or_else(|| Invalid::expected("permission bits such as 0660", word))
 }
 
-/// The shape of a log line.
-pub(super) fn log_format(word: &str) -> Result<LogFormat, Invalid> {
-    match word {
-        "auto" => Ok(LogFormat::Auto),
-        "text" => Ok(LogFormat::Text),
-        "json" => Ok(LogFormat::Json),
-        _ => Err(Invalid::expected("auto, text or json", word)),
-    }
+/// One of a few words.
+pub(super) fn choice<T: Copy>(word: &str, choices: &[(&str, T)]) -> Result<T, Invalid> {
+    let known = choices.iter().find(|(name, _)| *name == word);
+    known.map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        Invalid::expected(&format!("one of {}", names.join(", ")), word)
+    })
 }
+
+/// The word for one of a few values.
+pub(super) fn name<T: Copy + PartialEq>(value: T, choices: &[(&str, T)]) -> String {
+    let known = choices.iter().find(|(_, known)| *known == value);
+    known.map_or_else(String::new, |(name, _)| (*name).to_owned())
+}
+
+/// The words for [`LogFormat`].
+pub(super) const LOG_FORMATS: [(&str, LogFormat); 3] = [
+    ("auto", LogFormat::Auto),
+    ("text", LogFormat::Text),
+    ("json", LogFormat::Json),
+];
 
 /// As a size is read, in the largest unit that leaves nothing over: `64KiB`.
 pub(super) fn show_size(bytes: u64) -> String {

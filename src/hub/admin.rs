@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::Hub;
 use crate::metrics;
 use crate::refusal::Refusal;
 use crate::report::Tally;
@@ -9,6 +10,31 @@ use crate::wire::http::{self, Head};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+impl Hub {
+    /// May new clients be sent here? If not, why.
+    pub fn ready(&self) -> Result<(), &'static str> {
+        if self.drain.is_some() {
+            Err("draining")
+        } else if !self.redis.is_proven() {
+            Err("no proven link to Redis")
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Everything that is counted, as of now.
+    pub fn tally(&self) -> Tally {
+        Tally {
+            channels: self.channels.len() as u64,
+            queued_bytes: self.frames.bytes() as u64,
+            publish_queue: self.redis.publishes.len() as u64,
+            link_ready: self.redis.is_proven(),
+            redis_commands: self.redis.commands(),
+            ..self.counts.clone()
+        }
+    }
+}
 
 /// The answer. `ready` says why not, in a word or two.
 pub(crate) fn answer(

@@ -5,22 +5,23 @@
 
 use bytes::Bytes;
 
-use super::access::{self, Grant};
+use super::access::{self, Grant, forwarded};
 use super::channels::Joined;
+use super::identifying::Identifying;
 use super::outbox::Outbox;
 use super::redis::snapshots::Told;
 use super::redis::subscriptions::Subscription;
 use super::session::{Admitting, Echo, Open, SnapshotAsk, State};
 use super::{Hub, admin};
 use crate::peer::{Door, From, PeerId};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 use crate::report::Report;
 use crate::tick::Tick;
 use crate::wire::http;
 
 /// What a request head asks for.
 enum Asked {
-    Session(Box<Grant>),
+    Session(Box<Identifying>),
     /// An answer is all it gets: the playground page, or an admin page.
     Answer(Bytes),
 }
@@ -44,7 +45,7 @@ impl Hub {
         };
         let (from, door) = (session.from, session.door);
         let read = http::with_head(bytes, self.config.limits.head_bytes_max, |head, length| {
-            (self.asked(head, from, door), length)
+            (self.asked(now, id, head, from, door), length)
         });
         match read {
             Ok(None) => {
@@ -53,15 +54,20 @@ impl Hub {
                     session.state = State::Reading { head };
                 }
             }
-            Ok(Some((Ok(Asked::Session(grant)), length))) => {
+            Ok(Some((Ok(Asked::Session(mut identifying)), length))) => {
                 let early = bytes.get(length..).unwrap_or_default().to_vec();
                 if early.len() > self.config.limits.head_bytes_max {
                     return self.refuse(now, id, Refusal::HeadTooLarge);
                 }
-                self.admit(now, id, *grant, early);
+                identifying.early = early;
+                if let Some(session) = self.peers.session_mut(id) {
+                    session.state = State::Identifying(identifying);
+                }
+                self.identify(now, id);
             }
             Ok(Some((Ok(Asked::Answer(answer)), _))) => self.answer(now, id, answer),
-            Ok(Some((Err(refusal), _))) | Err(refusal) => self.refuse(now, id, refusal),
+            Ok(Some((Err(refused), _))) => self.refuse(now, id, refused),
+            Err(refusal) => self.refuse(now, id, refusal),
         }
     }
 
@@ -70,13 +76,15 @@ impl Hub {
         let Some(session) = self.peers.session_mut(id) else {
             return;
         };
-        let State::Admitting(admitting) = &mut session.state else {
-            return;
+        let early = match &mut session.state {
+            State::Identifying(identifying) => &mut identifying.early,
+            State::Admitting(admitting) => &mut admitting.early,
+            _ => return,
         };
-        if admitting.early.len() + bytes.len() > self.config.limits.head_bytes_max {
+        if early.len() + bytes.len() > self.config.limits.head_bytes_max {
             return self.refuse(now, id, Refusal::HeadTooLarge);
         }
-        admitting.early.extend_from_slice(bytes);
+        early.extend_from_slice(bytes);
     }
 
     /// A request did not become a session in time.
@@ -84,14 +92,36 @@ impl Hub {
         match self.peers.session(id).map(|session| &session.state) {
             // Browsers connect ahead of need. Who said nothing waits for no answer.
             Some(State::Reading { head }) if head.is_empty() => self.dismiss(id),
+            Some(State::Identifying(identifying)) => {
+                let refusal = identifying.unanswered();
+                self.refuse(now, id, refusal);
+            }
             Some(State::Admitting(_)) => self.refuse(now, id, Refusal::RedisAway),
             _ => self.refuse(now, id, Refusal::TooLate),
         }
     }
 
-    fn asked(&self, head: &http::Head<'_>, from: From, door: Door) -> Result<Asked, Refusal> {
+    /// What does the head ask for? `from` is the peer, which decides what is believed; from here on the session is
+    /// its client's.
+    fn asked(
+        &mut self,
+        now: Tick,
+        id: PeerId,
+        head: &http::Head<'_>,
+        from: From,
+        door: Door,
+    ) -> Result<Asked, Refused> {
         if door == Door::Admin {
-            return admin::answer(head, self.ready(), &self.tally()).map(Asked::Answer);
+            return Ok(Asked::Answer(admin::answer(
+                head,
+                self.ready(),
+                &self.tally(),
+            )?));
+        }
+        let trusted = access::is_trusted(from, &self.config);
+        let client = forwarded::client_address(head, from, trusted, self.config.forwarded_hops);
+        if let Some(session) = self.peers.session_mut(id) {
+            session.from = client;
         }
         if let Some(page) = &self.page
             && head.split_target().0 == "/"
@@ -99,16 +129,19 @@ impl Hub {
         {
             return match head.method {
                 "GET" => Ok(Asked::Answer(page.clone())),
-                _ => Err(Refusal::Method),
+                _ => Err(Refusal::Method.into()),
             };
         }
-        access::judge(head, from, &self.config, &*self.subscriber)
-            .map(Box::new)
-            .map(Asked::Session)
+        // Before anything that costs more: this is against those who make us judge all day.
+        self.addresses.knock(now, client, &self.config)?;
+        let unix = self.unix_at(now);
+        let (upgrade, target, steps) = self.access.judge(head, trusted, &self.config, unix)?;
+        let identifying = Identifying::new(upgrade, target, steps);
+        Ok(Asked::Session(Box::new(identifying)))
     }
 
     /// The request is a good one: is there room, and is Redis there?
-    fn admit(&mut self, now: Tick, id: PeerId, grant: Grant, early: Vec<u8>) {
+    pub(super) fn admit(&mut self, now: Tick, id: PeerId, grant: Grant) {
         let Some(session) = self.peers.session_mut(id) else {
             return;
         };
@@ -125,9 +158,20 @@ impl Hub {
         if let Err(refusal) = room {
             return self.refuse(now, id, refusal);
         }
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
+        let state = std::mem::replace(&mut session.state, State::Reading { head: Vec::new() });
+        let State::Identifying(identifying) = state else {
+            return;
+        };
+        let Identifying { upgrade, early, .. } = *identifying;
         self.admitted += 1;
         let limits = &self.config.limits;
         let mut open = Open::new(now, limits, self.heartbeat.is_some(), self.random.f64());
+        open.expires = grant.expires.map_or(Tick::NEVER, |expires| {
+            Tick::new(expires.saturating_sub(self.unix))
+        });
         open.publish = grant.publish.into_boxed_slice();
         open.echo = if grant.echo {
             Echo::On
@@ -135,7 +179,7 @@ impl Hub {
             Echo::Off(None)
         };
         session.state = State::Admitting(Box::new(Admitting {
-            upgrade: grant.upgrade,
+            upgrade,
             facility: grant.facility,
             open,
             asks: Vec::with_capacity(grant.subscribe.len()),

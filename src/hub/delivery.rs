@@ -61,6 +61,7 @@ impl Hub {
                 self.redis.outlived.get_or_insert(why);
             }
             Some(Heard::ValueRefused { channel, error }) => self.value_refused(now, channel, error),
+            Some(Heard::Session { id, stored }) => self.session_stored(now, id, stored),
             Some(Heard::Subscribed(channel)) => {
                 if let Some(channel) = self.channels.get_mut(channel) {
                     channel.subscription = Subscription::Confirmed;

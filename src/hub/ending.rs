@@ -9,7 +9,7 @@ use super::session::State;
 use super::{Action, Lost};
 use crate::close::Close;
 use crate::peer::{Door, PeerId};
-use crate::refusal::Refusal;
+use crate::refusal::Refused;
 use crate::report::Report;
 use crate::tick::Tick;
 use crate::wire::http;
@@ -35,7 +35,7 @@ impl Hub {
         self.counts.closes[close.index()] += 1;
         self.reports.push_back(Report::Closed { id, close, lasted });
         self.leave(id);
-        self.addresses.leave(from, &self.config);
+        self.addresses.leave(from);
         if close == Close::Gone {
             return self.drop_peer(id);
         }
@@ -47,7 +47,8 @@ impl Hub {
     }
 
     /// A request is refused.
-    pub(super) fn refuse(&mut self, now: Tick, id: PeerId, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, now: Tick, id: PeerId, refused: impl Into<Refused>) {
+        let Refused { refusal, why } = refused.into();
         let Some(session) = self.peers.session(id) else {
             return;
         };
@@ -56,7 +57,8 @@ impl Hub {
         }
         let from = session.from;
         self.counts.refusals[refusal.index()] += 1;
-        self.reports.push_back(Report::Refused { from, refusal });
+        self.reports
+            .push_back(Report::Refused { from, refusal, why });
         self.answer(now, id, http::refusal(refusal));
     }
 
@@ -85,7 +87,9 @@ impl Hub {
             }
             Some(Peer::Session(session)) => match session.state {
                 State::Open(_) => self.close(now, id, Close::Gone),
-                State::Reading { .. } | State::Admitting(_) => self.dismiss(id),
+                State::Reading { .. } | State::Identifying(_) | State::Admitting(_) => {
+                    self.dismiss(id);
+                }
                 State::Ending { .. } => self.drop_peer(id),
             },
         }
@@ -134,7 +138,7 @@ impl Hub {
         if matches!(was, State::Admitting(_)) {
             self.admitted -= 1;
             self.leave(id);
-            self.addresses.leave(from, &self.config);
+            self.addresses.leave(from);
         }
     }
 

@@ -22,6 +22,7 @@ mod drain;
 pub mod embedded;
 mod ending;
 mod fingerprint;
+mod identifying;
 mod outage;
 mod outbox;
 mod page;
@@ -29,13 +30,16 @@ mod peers;
 mod redis;
 mod session;
 mod timers;
+mod writing;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use self::access::subscriber::Subscriber;
+use self::access::{Access, AccessError};
 use self::addresses::Addresses;
 use self::channels::Channels;
 use self::drain::Drain;
@@ -67,6 +71,9 @@ use crate::wire::http;
 /// sleep until [`deadline`](Hub::deadline). Time never goes backwards.
 pub struct Hub {
     config: Config,
+    access: Access,
+    /// The time since 1970 at [`Tick::ZERO`].
+    unix: Duration,
     subscriber: Box<dyn Subscriber>,
     peers: Peers,
     channels: Channels,
@@ -123,10 +130,17 @@ impl fmt::Display for Lost {
 
 impl Hub {
     /// A gateway with nobody connected. `seed` is all the chance there will be: equal seeds and facts make equal
-    /// wishes.
-    pub fn new(config: Config, subscriber: Box<dyn Subscriber>, seed: u64) -> Hub {
+    /// wishes. `unix` is the time since 1970 at [`Tick::ZERO`], for what others have dated.
+    pub fn new(
+        config: Config,
+        subscriber: Box<dyn Subscriber>,
+        seed: u64,
+        unix: Duration,
+    ) -> Result<Hub, AccessError> {
         let mut random = fastrand::Rng::with_seed(seed);
-        Hub {
+        Ok(Hub {
+            access: Access::new(&config)?,
+            unix,
             subscriber,
             peers: Peers::default(),
             channels: Channels::new(random.u64(..)),
@@ -148,7 +162,7 @@ impl Hub {
             actions: VecDeque::new(),
             reports: VecDeque::new(),
             config,
-        }
+        })
     }
 
     /// Somebody connected. If there is no room, what to say before closing the connection.
@@ -201,36 +215,10 @@ impl Hub {
             }
             Some(Peer::Session(session)) => match session.state {
                 State::Reading { .. } => self.read_head(now, id, bytes),
-                State::Admitting(_) => self.read_early(now, id, bytes),
+                State::Identifying(_) | State::Admitting(_) => self.read_early(now, id, bytes),
                 State::Open(_) => self.client_spoke(now, id, bytes),
                 State::Ending { .. } => {}
             },
-        }
-    }
-
-    /// `n` bytes of what was pending were written.
-    pub fn sent(&mut self, id: PeerId, n: usize) {
-        match self.peers.get_mut(id) {
-            None => {}
-            Some(Peer::Link) => {
-                if let Link::Up(up) = &mut self.redis.link {
-                    up.advance(n);
-                }
-            }
-            Some(Peer::Backend) => {
-                if let Some(embedded) = &mut self.embedded {
-                    embedded.sent(id, n);
-                }
-                self.end_finished_backend(id);
-            }
-            Some(Peer::Session(session)) => {
-                session.begun |= n > 0;
-                self.frames.advance(&mut session.outbox, n);
-                self.counts.sent_bytes += n as u64;
-                if session.outbox.is_empty() {
-                    self.flushed(id);
-                }
-            }
         }
     }
 
@@ -270,52 +258,6 @@ impl Hub {
         self.actions.pop_front()
     }
 
-    /// Who has something to write: each, once. Redis first, since what it is asked takes longest.
-    pub fn next_write(&mut self) -> Option<PeerId> {
-        if let Link::Up(up) = &mut self.redis.link
-            && up.take_dirty()
-        {
-            return Some(up.id);
-        }
-        while let Some(id) = self.embedded.as_mut().and_then(Embedded::next_dirty) {
-            if !self.end_finished_backend(id) {
-                return Some(id);
-            }
-        }
-        loop {
-            let id = self.dirty.pop_front()?;
-            if let Some(session) = self.peers.session_mut(id) {
-                session.dirty = false;
-                return Some(id);
-            }
-        }
-    }
-
-    /// Does somebody wait to be named by [`Hub::next_write`]?
-    pub fn has_writes(&self) -> bool {
-        let link = matches!(&self.redis.link, Link::Up(up) if up.is_dirty());
-        link || !self.dirty.is_empty() || self.embedded.as_ref().is_some_and(Embedded::has_dirty)
-    }
-
-    /// What to write to a peer now: in place where it can be, else gathered into `cork`. Empty is nothing.
-    pub fn pending<'a>(&'a self, id: PeerId, cork: &'a mut Vec<u8>) -> &'a [u8] {
-        match self.peers.get(id) {
-            None => &[],
-            Some(Peer::Link) => match &self.redis.link {
-                Link::Up(up) => up.pending(),
-                _ => &[],
-            },
-            Some(Peer::Backend) => self
-                .embedded
-                .as_ref()
-                .map_or(&[], |embedded| embedded.pending(id)),
-            Some(Peer::Session(session)) if session.is_writable() => {
-                self.frames.front(&session.outbox, cork)
-            }
-            Some(Peer::Session(_)) => &[],
-        }
-    }
-
     /// What is worth telling next.
     pub fn next_report(&mut self) -> Option<Report> {
         self.reports.pop_front()
@@ -336,37 +278,20 @@ impl Hub {
         .min()
     }
 
-    /// May new clients be sent here? If not, why.
-    pub fn ready(&self) -> Result<(), &'static str> {
-        if self.drain.is_some() {
-            Err("draining")
-        } else if !self.redis.is_proven() {
-            Err("no proven link to Redis")
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Everything that is counted, as of now.
-    pub fn tally(&self) -> Tally {
-        Tally {
-            channels: self.channels.len() as u64,
-            queued_bytes: self.frames.bytes() as u64,
-            publish_queue: self.redis.publishes.len() as u64,
-            link_ready: self.redis.is_proven(),
-            redis_commands: self.redis.commands(),
-            ..self.counts.clone()
-        }
-    }
-
     /// What to say to somebody who cannot even be accepted.
     pub fn full(&mut self, from: From) -> Bytes {
         self.counts.refusals[Refusal::Full.index()] += 1;
         self.reports.push_back(Report::Refused {
             from,
             refusal: Refusal::Full,
+            why: None,
         });
         http::refusal(Refusal::Full)
+    }
+
+    /// The time since 1970.
+    fn unix_at(&self, now: Tick) -> Duration {
+        self.unix + now.since(Tick::ZERO)
     }
 
     fn session_due(&mut self, now: Tick, id: PeerId) {
@@ -376,23 +301,10 @@ impl Hub {
         match session.due(now, &self.config.limits) {
             Due::Handshake => self.handshake_due(now, id),
             Due::Idle => self.close(now, id, Close::Idle),
+            Due::Expired => self.close(now, id, Close::Expired),
             Due::Drop => self.drop_peer(id),
             Due::Nothing => self.rearm(id),
             due @ Due::Send { .. } => self.open_due(now, id, due),
-        }
-    }
-
-    fn mark_dirty(&mut self, id: PeerId) {
-        if let Some(session) = self.peers.session_mut(id)
-            && !session.dirty
-            && !session.outbox.is_empty()
-        {
-            session.dirty = true;
-            match session.door {
-                // Whether the loop turns is asked when it has most to do.
-                Door::Admin => self.dirty.push_front(id),
-                _ => self.dirty.push_back(id),
-            }
         }
     }
 }

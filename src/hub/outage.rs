@@ -45,10 +45,10 @@ impl Hub {
         let Some(id) = self.redis.link.id() else {
             return;
         };
+        let mut waiting = self.redis.link.awaited_by();
         let retry_in = self.redis.lost(now);
         self.drop_peer(id);
         self.counts.link_losses += 1;
-        let mut waiting = Vec::new();
         for channel in self.channels.iter_mut() {
             channel.subscription = Subscription::Unasked;
             waiting.append(&mut channel.snapshot.lost());

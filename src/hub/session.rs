@@ -1,8 +1,8 @@
 //! One client: what it is doing, what it may, and its single deadline.
 //!
 //! ```text
-//! Reading ──head──▶ Admitting ──Redis confirms──▶ Open ──▶ Ending ──▶ (dropped)
-//!    └──────────────────┴── refused, answered ───────────────▲
+//! Reading ──head──▶ Identifying ──known──▶ Admitting ──Redis confirms──▶ Open ──▶ Ending ──▶ (dropped)
+//!    └──────────────────┴─────────────────────┴── refused, answered ───────────────▲
 //! ```
 //!
 //! `Ending` is one state for all goodbyes: what waits is flushed, our side of the connection is closed, and
@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::channels::ChannelId;
 use super::fingerprint::Fingerprint;
+use super::identifying::Identifying;
 use super::outbox::{FrameId, Frames, Outbox};
 use super::redis::snapshots::Value;
 use super::timers::Alarm;
@@ -49,6 +50,8 @@ pub(crate) struct Session {
 pub(crate) enum State {
     /// Its request head is arriving.
     Reading { head: Vec<u8> },
+    /// It is being found out who it is.
+    Identifying(Box<Identifying>),
     /// Redis is asked. Its outbox holds the live messages that wait behind the 101.
     Admitting(Box<Admitting>),
     /// The 101 is sent.
@@ -89,6 +92,8 @@ pub(crate) struct Open {
     pub(crate) publish: Box<[Bytes]>,
     pub(crate) echo: Echo,
     pub(crate) rate: Rate,
+    /// When what let it in stops to hold.
+    pub(crate) expires: Tick,
     next_ping: Tick,
     pong_by: Tick,
     next_beat: Tick,
@@ -131,6 +136,8 @@ pub(crate) enum Due {
     Send { ping: bool, heartbeat: bool },
     /// A ping was not answered.
     Idle,
+    /// Its token, or whatever let it in, has expired.
+    Expired,
     /// The peer does not close its side.
     Drop,
     /// It was postponed.
@@ -168,7 +175,9 @@ impl Session {
                 return Delivered::Withheld;
             }
             State::Open(_) | State::Admitting(_) => {}
-            State::Reading { .. } | State::Ending { .. } => return Delivered::Withheld,
+            State::Reading { .. } | State::Identifying(_) | State::Ending { .. } => {
+                return Delivered::Withheld;
+            }
         }
         match frames.push(&mut self.outbox, frame, bytes_max) {
             Ok(()) => Delivered::Queued,
@@ -183,13 +192,16 @@ impl Session {
 
     /// Has it sent a whole request head or not, it is not a session yet.
     pub(crate) fn is_pending(&self) -> bool {
-        matches!(self.state, State::Reading { .. } | State::Admitting(_))
+        match self.state {
+            State::Reading { .. } | State::Identifying(_) | State::Admitting(_) => true,
+            State::Open(_) | State::Ending { .. } => false,
+        }
     }
 
     /// What the deadline means at `now`.
     pub(crate) fn due(&mut self, now: Tick, limits: &Limits) -> Due {
         match &mut self.state {
-            State::Reading { .. } | State::Admitting(_) => Due::Handshake,
+            State::Reading { .. } | State::Identifying(_) | State::Admitting(_) => Due::Handshake,
             State::Ending { .. } => Due::Drop,
             State::Open(open) => open.due(now, limits),
         }
@@ -210,6 +222,7 @@ impl Open {
             publish: Box::default(),
             echo: Echo::Off(None),
             rate: Rate::default(),
+            expires: Tick::NEVER,
             next_ping: now + limits.ping_interval.mul_f64(phase),
             pong_by: Tick::NEVER,
             next_beat,
@@ -228,10 +241,20 @@ impl Open {
     }
 
     pub(crate) fn deadline(&self) -> Tick {
-        self.next_ping.min(self.pong_by).min(self.next_beat)
+        let Open {
+            next_ping,
+            pong_by,
+            next_beat,
+            expires,
+            ..
+        } = self;
+        *next_ping.min(pong_by).min(next_beat).min(expires)
     }
 
     fn due(&mut self, now: Tick, limits: &Limits) -> Due {
+        if self.expires <= now {
+            return Due::Expired;
+        }
         if self.pong_by <= now {
             return Due::Idle;
         }

@@ -1,6 +1,6 @@
 //! The one place where the clock is read.
 
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::tick::Tick;
 
@@ -12,6 +12,16 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the reactor's clock")]
     pub(crate) fn start() -> Clock {
         Clock(Instant::now())
+    }
+
+    /// The time since 1970 when it was started. Read once: what the operator does to the system's clock later
+    /// lets no token live longer.
+    #[expect(clippy::disallowed_methods, reason = "this is the reactor's clock")]
+    pub(crate) fn unix(self) -> Duration {
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        // Before 1970 is a machine without a clock; there every token is from the future.
+        unix.unwrap_or_default()
+            .saturating_sub(self.now().since(Tick::ZERO))
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the reactor's clock")]

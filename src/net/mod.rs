@@ -22,11 +22,13 @@ use mio::{Poll, Waker};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tracing::{info, warn};
 
+use self::clock::Clock;
 use self::connect::Connector;
 use self::listener::Listener;
 use self::reactor::{Reactor, WAKER};
 use crate::config::{Config, Listen, RedisAddress};
 use crate::hub::Hub;
+use crate::hub::access::AccessError;
 use crate::hub::access::subscriber::Subscriber;
 use crate::peer::Door;
 
@@ -77,6 +79,9 @@ pub enum ServeError {
         /// The system's words.
         error: io::Error,
     },
+    /// Keys that tokens or headers are signed with cannot be used.
+    #[error("{0}")]
+    Keys(#[from] AccessError),
     /// The system refuses something without which there is no event loop.
     #[error("the event loop failed: {0}")]
     System(#[from] io::Error),
@@ -118,8 +123,9 @@ impl Gateway {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let connector = Connector::new(config.redis.address.clone(), Arc::clone(&waker));
-        let hub = Hub::new(config, subscriber, fastrand::u64(..));
-        let mut reactor = Reactor::new(hub, poll, listeners, connector)?;
+        let clock = Clock::start();
+        let hub = Hub::new(config, subscriber, fastrand::u64(..), clock.unix())?;
+        let mut reactor = Reactor::new(hub, clock, poll, listeners, connector)?;
         reactor.client_descriptors = files.saturating_sub(RESERVED_DESCRIPTORS);
         Ok(Gateway {
             reactor,

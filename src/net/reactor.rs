@@ -97,6 +97,7 @@ impl From<Token> for Source {
 impl Reactor {
     pub(super) fn new(
         hub: Hub,
+        clock: Clock,
         poll: Poll,
         mut listeners: Vec<Listener>,
         connector: Connector,
@@ -110,7 +111,7 @@ impl Reactor {
         Ok(Reactor {
             hub,
             poll,
-            clock: Clock::start(),
+            clock,
             listeners,
             signals: None,
             connector,

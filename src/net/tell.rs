@@ -26,9 +26,14 @@ pub(crate) fn tell(report: &Report) {
                 _ => info!(%id, reason, seconds, "session closed"),
             }
         }
-        Report::Refused { from, refusal } => {
-            let status = refusal.status().0;
-            info!(%from, status, reason = refusal.word(), "request refused: {}", refusal.line());
+        Report::Refused { from, refusal, why } => {
+            let (status, reason) = (refusal.status().0, refusal.word());
+            let line = why.as_deref().unwrap_or(refusal.line());
+            info!(%from, status, reason, "request refused: {line}");
+        }
+        // At this level, since whoever sends cookies at random could fill the log.
+        Report::BadSession { from, why } => {
+            debug!(%from, "a session cannot be read, and its client is nobody: {why}");
         }
         Report::Link(link) => tell_link(link),
         Report::Oversize { bytes } => {

@@ -12,6 +12,11 @@ use super::ws;
 use crate::limits::HEAD_FIELDS_MAX;
 use crate::refusal::Refusal;
 
+/// The field in which a client offers subprotocols (RFC 6455 11.3.4).
+pub(crate) const SUBPROTOCOL: &str = "Sec-WebSocket-Protocol";
+/// The scheme of `Authorization` (RFC 6750), and the subprotocol behind which browsers put the same token.
+pub(crate) const BEARER: &str = "bearer";
+
 /// A request head, borrowed from the bytes that came.
 #[derive(Debug)]
 pub struct Head<'a> {
@@ -69,6 +74,11 @@ pub fn with_head<R>(
 }
 
 impl<'a> Head<'a> {
+    /// Every field, name and value, in the order in which they came.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.fields.iter().map(|field| (field.name, field.value))
+    }
+
     /// The field of this name (any case).
     pub fn field(&self, name: &str) -> Field<'a> {
         let mut lines = self.lines(name);
@@ -164,8 +174,24 @@ impl<'a> Head<'a> {
         named.map(|field| field.value)
     }
 
+    /// The subprotocol to answer with: the first one offered, but beside [`BEARER`] stands a secret, in
+    /// whichever order, and proxies log what comes back. RFC 6455 4.1 has the client fail unless it gets one
+    /// that it offered, so where nothing else is, `bearer` it is.
+    fn answerable(&self) -> Option<&'a [u8]> {
+        let is_bearer = |name: &[u8]| name.eq_ignore_ascii_case(BEARER.as_bytes());
+        if !self.has_token(SUBPROTOCOL, BEARER) {
+            return self.list(SUBPROTOCOL).next();
+        }
+        let mut follows_bearer = false;
+        self.list(SUBPROTOCOL).find(|name| {
+            let is_secret = follows_bearer || is_jwt(name);
+            follows_bearer = is_bearer(name);
+            !is_secret
+        })
+    }
+
     /// The elements of a list field (RFC 9110 5.6.1: empty ones do not count).
-    fn list(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    pub fn list(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         let elements = self
             .lines(name)
             .flat_map(|line| line.split(|&byte| byte == b','));
@@ -199,10 +225,7 @@ impl Upgrade {
             _ => return Err(Refusal::NoKey),
         };
         // It comes back in a header of ours: only a token may, and a token has no line end.
-        let offered = head
-            .list("sec-websocket-protocol")
-            .next()
-            .filter(|name| is_token(name));
+        let offered = head.answerable().filter(|name| is_token(name));
         Ok(Upgrade {
             accept: ws::accept(key),
             subprotocol: offered
@@ -211,13 +234,13 @@ impl Upgrade {
         })
     }
 
-    /// The 101, with the first subprotocol that the client offered.
+    /// The 101, with the first subprotocol that the client offered and that is no secret.
     pub fn response(&self) -> Bytes {
         let mut head = String::with_capacity(192);
         head += "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
         push_field(&mut head, "Sec-WebSocket-Accept", &self.accept);
         if let Some(subprotocol) = &self.subprotocol {
-            push_field(&mut head, "Sec-WebSocket-Protocol", subprotocol);
+            push_field(&mut head, SUBPROTOCOL, subprotocol);
         }
         head += "\r\n";
         head.into()
@@ -314,6 +337,12 @@ fn is_key(key: &[u8]) -> bool {
         }
         None => false,
     }
+}
+
+/// Does this look like a JSON Web Token? Three parts, the first of them JSON: `{"` or `{` and a blank in base64.
+fn is_jwt(name: &[u8]) -> bool {
+    let dots = name.iter().filter(|&&byte| byte == b'.').count();
+    dots == 2 && (name.starts_with(b"ey") || name.starts_with(b"ew"))
 }
 
 /// Is this a token (RFC 9110 5.6.2)?
@@ -507,6 +536,32 @@ mod tests {
         );
         for value in ["v/1", "a b", "\"a\"", ""] {
             assert_eq!(text(&offering(value)), format!("{accepted}\r\n"), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_token_beside_bearer_is_never_answered() {
+        let jwt = "eyJhbGciOiJIUzI1NiJ9.e30.c2ln";
+        for (offered, answered) in [
+            ("bearer, JWT", Some("bearer")),
+            ("x, bearer, JWT", Some("x")),
+            ("bearer, JWT, x", Some("bearer")),
+            ("JWT, bearer", Some("bearer")),
+            ("JWT, x, Bearer", Some("x")),
+            ("Bearer, opaque", Some("Bearer")),
+            ("a.b.c, bearer, JWT", Some("a.b.c")),
+            ("JWT, bearer, JWT", Some("bearer")),
+        ] {
+            let offered = offered.replace("JWT", jwt);
+            let head = BROWSER.replace(
+                "Host:",
+                &format!("Sec-WebSocket-Protocol: {offered}\r\nHost:"),
+            );
+            assert_eq!(
+                upgrade(&head).unwrap().subprotocol.as_deref(),
+                answered,
+                "{offered}"
+            );
         }
     }
 

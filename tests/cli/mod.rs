@@ -4,6 +4,7 @@ mod check; // what it asks Redis, and what it says
 mod listen; // the WebSocket client
 mod publish; // publish and fetch
 mod settings; // file, environment, flags
+mod trial; // check --url
 
 use std::io::Write;
 use std::process::{Command, Stdio};

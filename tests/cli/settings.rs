@@ -67,6 +67,11 @@ fn flags_beat_the_environment_and_the_environment_beats_the_file() {
 
 #[test]
 fn what_check_prints_is_a_file_that_says_the_same() {
+    let (_dir, rules) = file(
+        "[django]\nversion = 2\n[jwt]\nissuer = 'me'\n\
+         [[rule]]\nfacility = 'a/\"b\"/*'\nallow = ['subscribe-user']\nrequire = 'group:x'\n\
+         [[rule]]\nfacility = '**'\nallow = 'all'\n",
+    );
     let arguments = [
         "check",
         "--print",
@@ -86,6 +91,8 @@ fn what_check_prints_is_a_file_that_says_the_same() {
         "unix:/a,[::1]:9000",
         "--admin",
         "off",
+        "--config",
+        &rules,
     ];
     let values = |text: &str| {
         let lines = text
@@ -106,6 +113,8 @@ fn what_check_prints_is_a_file_that_says_the_same() {
     assert_eq!(second.stderr, "");
     assert_eq!(values(&second.stdout), values(&first));
     assert!(first.contains("sessions_max = 100"));
+    let rule = "[[rule]]\nfacility = \"a/\\\"b\\\"/*\"\nallow = [\"subscribe-user\"]\nrequire = \"group:x\"\n";
+    assert!(second.stdout.contains(rule), "{}", second.stdout);
 }
 
 #[test]
@@ -219,6 +228,36 @@ fn no_output_ever_holds_a_password() {
             .then_some(())
     });
     assert!(!gateway.log_text().contains("hunter2"));
+}
+
+#[test]
+fn a_key_is_said_in_a_file_or_in_the_environment_and_never_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key");
+    std::fs::write(&key, "hunter2\n").unwrap();
+    let key = key.to_str().unwrap();
+    let in_file = run(&["check", "--print", "--jwt-key-file", key]);
+    let line = format!("key_file = \"{key}\" # --jwt-key-file");
+    assert!(in_file.stdout.contains("[jwt]") && printed(&in_file.stdout, "key_file") == line);
+    let secret = [
+        ("WS4REDIS_JWT_KEY", "hunter2"),
+        ("WS4REDIS_DJANGO_SECRET_KEY", "hunter2"),
+    ];
+    let said = run_in(&secret, &["check", "--print"]);
+    assert_eq!(
+        printed(&said.stdout, "key_file"),
+        "# key_file # WS4REDIS_JWT_KEY"
+    );
+    let missing = run(&["check", "--jwt-key-file", "/nowhere"]);
+    assert_eq!(missing.code, 2);
+    assert!(
+        missing
+            .stderr
+            .contains("--jwt-key-file must be a file with a key, and /nowhere")
+    );
+    for run in [in_file, said, missing] {
+        assert!(!format!("{}{}", run.stdout, run.stderr).contains("hunter2"));
+    }
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn an_identity_with_control_characters_is_refused_and_an_empty_one_is_none() {
 
 #[test]
 fn the_session_key_is_the_cookie_of_the_configured_name() {
-    let request = Request::to(ALL).with("Cookie", "a=b; sessionid=k1; sid=k2");
+    let request = Request::to(ALL).cookie("a=b; sessionid=k1; sid=k2");
     let heard = channels(HERE, |_| {}, &request).unwrap();
     assert_eq!(heard, ["broadcast:f", "session:k1:f"]);
     let change = |config: &mut Config| config.session_cookie = "sid".to_owned();
@@ -109,7 +109,7 @@ fn the_facility_is_decoded_once_and_the_prefix_stands_before_everything() {
 #[test]
 fn flags_are_names_in_any_case_and_unknown_ones_are_nothing() {
     let request = Request::to("/ws/f?Subscribe-BROADCAST=no&x&=&&%20subscribe-session%20=1");
-    let request = request.with("Cookie", "sessionid=k");
+    let request = request.cookie("sessionid=k");
     let heard = channels(HERE, |_| {}, &request).unwrap();
     assert_eq!(heard, ["broadcast:f", "session:k:f"]);
     let heard = channels(HERE, |_| {}, &Request::to("/ws/f?subscribe")).unwrap();

@@ -1,5 +1,6 @@
 //! From accept to the 101, or to a refusal.
 
+use ws4redis::config::{Require, Rule};
 use ws4redis::peer::Door;
 use ws4redis::refusal::Refusal;
 use ws4redis::report::Report;
@@ -11,6 +12,13 @@ use crate::world::{HERE, Who, World, ms};
 /// Somebody who is refused for this reason.
 fn refused_for(refusal: Refusal) -> (World, Who) {
     let mut world = World::new(|config| {
+        if refusal == Refusal::Forbidden {
+            config.rules.rules.push(Rule {
+                facility: "**".to_owned(),
+                allow: None,
+                require: Some(Require::User),
+            });
+        }
         let limits = &mut config.limits;
         match refusal {
             Refusal::TooManyChannels => limits.channels_per_session_max = 1,
@@ -27,6 +35,7 @@ fn refused_for(refusal: Refusal) -> (World, Who) {
         Refusal::BadFacility => Request::to(&format!("/ws/{}", "f".repeat(256))),
         Refusal::TooManyChannels => Request::to("/ws/f?subscribe-broadcast&publish-broadcast"),
         Refusal::Origin => right.with("Origin", "https://evil.example"),
+        Refusal::Forbidden => right,
         Refusal::NotFound => Request::to("/other"),
         Refusal::Method => right.line("POST /ws/f HTTP/1.1"),
         Refusal::TooLate => {
@@ -70,11 +79,8 @@ fn every_refusal_is_reached_and_says_what_it_should() {
             assert_eq!(field(&answer.head, name), Some(*value), "{refusal:?}");
         }
         assert!(world.clients[who].is_dropped, "{refusal:?} ends");
-        let reported = Report::Refused {
-            from: HERE,
-            refusal,
-        };
-        let reports = world.reports.iter().filter(|report| **report == reported);
+        let is_reported = |report: &&Report| matches!(report, Report::Refused { from: HERE, refusal: told, .. } if *told == refusal);
+        let reports = world.reports.iter().filter(is_reported);
         assert_eq!(reports.count(), 1, "{refusal:?} is reported once");
         assert_eq!(world.hub.tally().refusals[refusal.index()], 1);
         assert_eq!(world.hub.tally().refusals.iter().sum::<u64>(), 1);
@@ -86,7 +92,7 @@ fn the_101_waits_until_redis_has_confirmed_every_subscription() {
     let mut world = World::new(|_| {});
     world.redis.mood.stalls = true;
     let request = Request::to("/ws/f?subscribe-broadcast&subscribe-session");
-    let ann = world.ask(HERE, &request.with("Cookie", "sessionid=k"));
+    let ann = world.ask(HERE, &request.cookie("sessionid=k"));
     world.advance(ms(400));
     assert!(world.clients[ann].answer.is_none());
     assert!(world.redis.heard().is_empty());

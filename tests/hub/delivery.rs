@@ -12,7 +12,7 @@ fn each_client_gets_all_its_channels_in_the_order_of_redis_each_message_once() {
     for seed in 0..20 {
         let mut world = World::new(|_| {});
         let both = Request::to("/ws/f?subscribe-broadcast&subscribe-session");
-        let ann = world.ask(HERE, &both.with("Cookie", "sessionid=k"));
+        let ann = world.ask(HERE, &both.cookie("sessionid=k"));
         let bob = world.join("/ws/f?subscribe-broadcast");
         world.pace = Pace::Chance(fastrand::Rng::with_seed(seed));
         let mut expected = Vec::new();

@@ -3,15 +3,24 @@
 use ws4redis::close::Close;
 
 use crate::frames::{FINAL, TEXT, close, frame, unmasked};
-use crate::world::{Who, World, ms};
+use crate::world::{HERE, Who, World, ms};
+
+use super::identity::{brief, with_tokens};
 
 /// Somebody whose session ended for this reason, and who read all that there was to read.
 fn ended_for(ending: Close) -> (World, Who) {
     let mut world = World::new(|config| {
         config.limits.queue_bytes_max = 1_000;
         config.limits.publish_queue_max = 2;
+        if ending == Close::Expired {
+            with_tokens(config);
+        }
     });
-    let ann = world.join("/ws/f?subscribe-broadcast&publish-broadcast");
+    let ann = match ending {
+        Close::Expired => world.ask(HERE, &brief()),
+        _ => world.connect("/ws/f?subscribe-broadcast&publish-broadcast"),
+    };
+    world.run();
     let client = &mut world.clients[ann];
     match ending {
         Close::Client(code) => client.say_close(code),
@@ -44,6 +53,7 @@ fn ended_for(ending: Close) -> (World, Who) {
             world.redis.mood.denied.insert("broadcast:f".to_owned());
             world.cut();
         }
+        Close::Expired => world.advance(ms(60_000)),
         Close::Drain => world.hub.drain(world.now),
     }
     world.run();

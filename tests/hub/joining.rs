@@ -36,7 +36,7 @@ fn each_channel_has_its_own_persisted_message() {
     world.redis.set(CHANNEL, "to all");
     world.redis.set("session:k:f", "to one");
     let request = Request::to("/ws/f?subscribe-session&subscribe-broadcast&subscribe-user");
-    let ann = world.ask(HERE, &request.with("Cookie", "sessionid=k"));
+    let ann = world.ask(HERE, &request.cookie("sessionid=k"));
     world.run();
     let mut messages = world.messages(ann);
     messages.sort();
@@ -66,7 +66,7 @@ fn live_messages_wait_behind_the_101_and_the_snapshots_of_other_channels() {
     world.redis.set("session:k:f", "state");
     world.redis.mood.stalls = true;
     let request = Request::to("/ws/f?subscribe-session&subscribe-broadcast");
-    let bob = world.ask(HERE, &request.with("Cookie", "sessionid=k"));
+    let bob = world.ask(HERE, &request.cookie("sessionid=k"));
     world.run();
     world.redis.publish(CHANNEL, "1");
     world.redis.publish(CHANNEL, "2");

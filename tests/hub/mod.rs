@@ -6,8 +6,10 @@ mod beats; // heartbeats and pings
 mod delivery; // live messages
 mod drain; // going down
 mod endings; // the ways in which a session ends
+mod identity; // tokens and signed headers
 mod joining; // subscriptions, persisted messages and the second look
 mod link; // the link to Redis comes and goes
 mod operator; // the admin listener
 mod publishing; // what clients say
+mod sessions; // sessions of Django
 mod slow; // slow, greedy and broken clients

@@ -61,7 +61,7 @@ fn a_message_goes_to_each_of_its_channels_once() {
     let mut world = World::new(|config| config.prefix = "p".to_owned());
     let request = Request::to("/ws/f?publish-broadcast&publish-group&publish-session&publish-user")
         .with("X-Ws4redis-Groups", "a,b,a")
-        .with("Cookie", "sessionid=k");
+        .cookie("sessionid=k");
     let ann = world.ask(ws4redis::peer::From::Unix, &request);
     world.run();
     world.clients[ann].say("hello");

@@ -168,7 +168,9 @@ impl Judge {
             Close::PublishQueueFull | Close::PublishRefused => player.speaks_to.is_some(),
             Close::SubscribeRefused => !self.denied.is_disjoint(&player.hears),
             Close::Drain => true,
-            Close::Protocol | Close::NotUtf8 | Close::TooFast | Close::TooBig => false,
+            Close::Protocol | Close::NotUtf8 | Close::TooFast | Close::TooBig | Close::Expired => {
+                false
+            }
         };
         let (who, good) = (player.who, player.is_good);
         assert!(may, "{who} (good: {good}) is closed for {close:?}");

@@ -104,7 +104,7 @@ impl Player {
         }
         let mut request = Request::to(&format!("/ws/{facility}?{}", flags.join("&")));
         if let Some(key) = key {
-            request = request.with("Cookie", &format!("sessionid={key}"));
+            request = request.cookie(&format!("sessionid={key}"));
         }
         // Anybody can send these; they count from the trusted only.
         let forged = !player.is_trusted && random.bool();

@@ -313,6 +313,12 @@ impl Request {
         self
     }
 
+    /// With cookies, from a page of the same host.
+    pub(crate) fn cookie(self, cookie: &str) -> Request {
+        self.with("Cookie", cookie)
+            .with("Origin", "https://example.com")
+    }
+
     /// Without this field.
     pub(crate) fn without(mut self, name: &str) -> Request {
         self.fields.retain(|(field, _)| field != name);

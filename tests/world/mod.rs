@@ -62,6 +62,9 @@ const CROWD: usize = 500;
 /// What the reactor reads at once.
 const READ_BYTES: usize = 64 << 10;
 
+/// The time since 1970 when it begins: when the sessions of the corpus are fresh.
+pub(crate) const UNIX: Duration = Duration::from_secs(1_750_000_000);
+
 /// Where most clients come from.
 pub(crate) const HERE: From = From::Ip(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)));
 
@@ -85,7 +88,7 @@ impl World {
         change(&mut config);
         config.limits.clone().checked().unwrap();
         World {
-            hub: Hub::new(config, Box::new(RedisSubscriber), seed),
+            hub: Hub::new(config, Box::new(RedisSubscriber), seed, UNIX).unwrap(),
             redis: Redis::default(),
             clients: Vec::new(),
             now: Tick::ZERO,

@@ -169,6 +169,17 @@ fn add_fields(request: &mut Request, arguments: &Listen) -> Result<(), Failure> 
             name => request.headers_mut().append(name, value(text)?),
         };
     }
+    // With a cookie we pass for a browser, and a browser says whose page it shows: one of that host.
+    let host = request.headers().get(header::HOST).cloned();
+    if let (false, Some(host)) = (arguments.cookies.is_empty(), host) {
+        let origin = [b"http://", host.as_bytes()].concat();
+        if let Ok(origin) = HeaderValue::from_bytes(&origin) {
+            request
+                .headers_mut()
+                .entry(header::ORIGIN)
+                .or_insert(origin);
+        }
+    }
     Ok(())
 }
 
@@ -260,5 +271,11 @@ mod tests {
         assert_eq!(request.headers()[header::COOKIE], "sessionid=k; a=b");
         assert_eq!(request.headers()["x-y"], "z");
         assert_eq!(request.headers().get_all(header::HOST).iter().count(), 1);
+        assert_eq!(request.headers()[header::ORIGIN], "http://h");
+        let own = ["f", "--cookie", "a=b", "--header", "Origin: https://page"];
+        let request = target(&own, &Config::default()).unwrap().request;
+        assert_eq!(request.headers()[header::ORIGIN], "https://page");
+        let without = target(&["f"], &Config::default()).unwrap().request;
+        assert!(!without.headers().contains_key(header::ORIGIN));
     }
 }

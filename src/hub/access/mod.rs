@@ -1,70 +1,245 @@
 //! Who is it, and what may they: from a request to a grant, or to a refusal.
 
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the hub asks nobody yet; its tests do")
+)]
+pub(crate) mod callback;
+pub(crate) mod django;
+pub mod forwarded;
 pub mod identity;
+pub mod jwt;
 mod origin;
+mod pattern;
+pub mod rules;
+pub mod signed_headers;
 pub mod subscriber;
+pub mod testimony;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
+use thiserror::Error;
 
+use self::django::DjangoSessions;
+use self::jwt::{Algorithm, JwtConfig, KeyError, Places, Verifier};
+use self::rules::Rules;
+use self::signed_headers::{SignedHeaders, SigningKeyError};
 use self::subscriber::{Ask, Subscriber};
-use crate::config::Config;
+use self::testimony::Testimony;
+use crate::config::{Config, Jwt, JwtAlgorithm, KeyMaterial, Source};
 use crate::limits::FACILITY_BYTES_MAX;
 use crate::peer::From;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
+use crate::wire::django::Bad;
 use crate::wire::http::{self, Head, Upgrade};
 
-/// What a request may become.
+/// What requests are judged by, made once from the configuration.
 #[derive(Debug)]
-pub(crate) struct Grant {
-    /// The 101 to come.
-    pub(crate) upgrade: Upgrade,
-    pub(crate) facility: String,
-    /// Channels that the session hears, each once.
-    pub(crate) subscribe: Vec<Bytes>,
-    /// Channels that its messages go to, each once.
-    pub(crate) publish: Vec<Bytes>,
-    /// Does it want its own messages back?
-    pub(crate) echo: bool,
+pub struct Access {
+    pub(crate) rules: Rules,
+    pub(crate) django: Option<DjangoSessions>,
+    jwt: Option<(Verifier, Places)>,
+    signed_headers: Option<SignedHeaders>,
 }
 
-/// Judges a request. The order decides which of several faults is told: the one that helps most first.
-pub(crate) fn judge(
-    head: &Head<'_>,
-    from: From,
-    config: &Config,
-    subscriber: &dyn Subscriber,
-) -> Result<Grant, Refusal> {
-    let (path, query) = head.split_target();
-    let path = http::decode_path(path);
-    let facility = path
-        .strip_prefix(&*config.websocket_url)
-        .ok_or(Refusal::NotFound)?;
-    let upgrade = Upgrade::from_head(head)?;
-    if facility.len() > FACILITY_BYTES_MAX || facility.chars().any(char::is_control) {
-        return Err(Refusal::BadFacility);
+/// What is to be done to know who a client is, one source after the other.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Nothing: the head of the request has said this.
+    Said(Box<Testimony>),
+    /// Nothing: it has a session in a cookie that cannot be read.
+    Unreadable(Bad),
+    /// Ask Redis for a session of Django.
+    Stored { key: String, redis_key: String },
+}
+
+/// Keys that cannot be used: the operator's fault.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AccessError {
+    /// Those of the tokens.
+    #[error("the keys of [jwt]{}: {error}", shown(path))]
+    Jwt {
+        /// The file that they come from.
+        path: Option<PathBuf>,
+        /// What is wrong with them.
+        error: KeyError,
+    },
+    /// Those of the signed headers.
+    #[error("headers_secret{}: {error}", shown(path))]
+    Headers {
+        /// The file that they come from.
+        path: Option<PathBuf>,
+        /// What is wrong with them.
+        error: SigningKeyError,
+    },
+}
+
+/// What a request asks for, whoever asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The facility.
+    pub facility: String,
+    /// The names of the query's parameters.
+    pub flags: Vec<String>,
+}
+
+/// What a client gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The facility.
+    pub facility: String,
+    /// The flags that the rules left.
+    pub flags: Vec<String>,
+    /// Channels that the session hears, each once.
+    pub subscribe: Vec<Bytes>,
+    /// Channels that its messages go to, each once.
+    pub publish: Vec<Bytes>,
+    /// Does it want its own messages back?
+    pub echo: bool,
+    /// From when on (since 1970) it is to have nothing.
+    pub expires: Option<Duration>,
+}
+
+impl Access {
+    /// Reads the keys of the sources that are asked. What is wrong with them is told now, not when the first client
+    /// comes.
+    pub fn new(config: &Config) -> Result<Access, AccessError> {
+        let jwt = config.identity.contains(&Source::Jwt);
+        let jwt = config.jwt.keys.as_ref().filter(|_| jwt);
+        let signed_headers = config.headers_secret.as_ref().map(|keys| {
+            SignedHeaders::new(&keys.lines(), config.headers_max_age).map_err(|error| {
+                let path = keys.path.clone();
+                AccessError::Headers { path, error }
+            })
+        });
+        Ok(Access {
+            rules: Rules::new(&config.rules),
+            django: (config.identity.contains(&Source::Django))
+                .then(|| DjangoSessions::new(&config.django)),
+            jwt: jwt.map(|keys| verifier(keys, &config.jwt)).transpose()?,
+            signed_headers: signed_headers.transpose()?,
+        })
     }
-    origin::check(head, &config.origins)?;
-    let trusted = match from {
+
+    /// Judges a request. The order decides which of several faults is told: the one that helps most first.
+    pub(crate) fn judge(
+        &self,
+        head: &Head<'_>,
+        trusted: bool,
+        config: &Config,
+        unix: Duration,
+    ) -> Result<(Upgrade, Target, VecDeque<Step>), Refused> {
+        let (path, query) = head.split_target();
+        let target = Target::new(path, query, config, &self.rules)?;
+        let upgrade = Upgrade::from_head(head)?;
+        origin::check(head, trusted, config)?;
+        let steps = self.identify(head, config, trusted, unix)?;
+        Ok((upgrade, target, steps))
+    }
+}
+
+fn verifier(keys: &KeyMaterial, jwt: &Jwt) -> Result<(Verifier, Places), AccessError> {
+    let algorithm = |algorithm: &JwtAlgorithm| match algorithm {
+        JwtAlgorithm::Hs256 => Algorithm::Hs256,
+        JwtAlgorithm::Rs256 => Algorithm::Rs256,
+        JwtAlgorithm::Es256 => Algorithm::Es256,
+        JwtAlgorithm::EdDsa => Algorithm::EdDsa,
+    };
+    let config = JwtConfig {
+        keys: keys.text.clone(),
+        algorithms: jwt.algorithms.iter().map(algorithm).collect(),
+        issuer: jwt.issuer.clone(),
+        audience: jwt.audience.clone(),
+        leeway: jwt.leeway,
+        require_exp: jwt.require_exp,
+    };
+    let places = Places {
+        cookie: jwt.cookie.clone(),
+        query: jwt.query.clone(),
+    };
+    match Verifier::new(config) {
+        Ok(verifier) => Ok((verifier, places)),
+        Err(error) => Err(AccessError::Jwt {
+            path: keys.path.clone(),
+            error,
+        }),
+    }
+}
+
+fn shown(path: &Option<PathBuf>) -> String {
+    match path {
+        Some(path) => format!(", {}", path.display()),
+        None => String::new(),
+    }
+}
+
+/// Is what this peer says of others believed?
+pub(crate) fn is_trusted(from: From, config: &Config) -> bool {
+    match from {
         From::Unix => true,
         From::Ip(ip) => config.trusts(ip),
-    };
+    }
+}
+
+impl Target {
+    /// Reads a request target's path and query, neither of them decoded.
+    pub fn new(path: &str, query: &str, config: &Config, rules: &Rules) -> Result<Target, Refusal> {
+        let path = http::decode_path(path);
+        let facility = path
+            .strip_prefix(&*config.websocket_url)
+            .ok_or(Refusal::NotFound)?;
+        if facility.len() > FACILITY_BYTES_MAX || facility.chars().any(char::is_control) {
+            return Err(Refusal::BadFacility);
+        }
+        if !rules.serves(facility) {
+            return Err(Refusal::NotFound);
+        }
+        Ok(Target {
+            facility: facility.to_owned(),
+            flags: http::query_names(query).collect(),
+        })
+    }
+}
+
+/// What somebody gets who asks for this.
+pub fn grant(
+    target: Target,
+    testimony: Testimony,
+    config: &Config,
+    rules: &Rules,
+    subscriber: &dyn Subscriber,
+) -> Result<Grant, Refusal> {
+    let Testimony {
+        identity, channels, ..
+    } = testimony;
+    let mut flags = rules.apply(&target.facility, &identity, target.flags)?;
+    if let Some(channels) = channels {
+        // As for rules: `echo` opens no channel.
+        flags.retain(|flag| flag == "echo" || channels.contains(flag));
+    }
     let ask = Ask {
         prefix: config.prefix.clone(),
-        facility: facility.to_owned(),
-        flags: http::query_names(query).collect(),
-        identity: identity::identify(head, &config.session_cookie, trusted)?,
+        facility: target.facility,
+        flags,
+        identity,
     };
-    let echo = ask.has("echo");
-    let channels = subscriber.channels(&ask);
+    let mut channels = subscriber.channels(&ask);
+    // Named by who may name any; the rules are about what clients ask for.
+    channels.subscribe.extend(testimony.subscribe);
+    channels.publish.extend(testimony.publish);
     let channels_max = config.limits.channels_per_session_max;
     let subscribe = unique(channels.subscribe, channels_max)?;
     let publish = unique(channels.publish, channels_max - subscribe.len())?;
     Ok(Grant {
-        upgrade,
-        facility: ask.facility,
         subscribe,
         publish,
-        echo,
+        echo: ask.has("echo"),
+        facility: ask.facility,
+        flags: ask.flags,
+        expires: testimony.expires,
     })
 }
 

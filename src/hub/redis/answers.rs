@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::link::Expected;
 use super::publishes::{Publish, Publishes};
 use crate::hub::channels::ChannelId;
+use crate::peer::PeerId;
 use crate::wire::resp::Reply;
 
 /// What Redis said, in the hub's terms.
@@ -40,6 +41,8 @@ pub(crate) enum Heard<'a> {
     Outlived(String),
     /// GET is refused.
     ValueRefused { channel: ChannelId, error: String },
+    /// The answer to GET, of a session of Django.
+    Session { id: PeerId, stored: StoredSession },
     /// The nonce is back.
     Canary(Duration),
     /// A client's publish is done.
@@ -48,6 +51,17 @@ pub(crate) enum Heard<'a> {
     PublishRefused { publish: Publish, error: String },
     /// A message over the limit was skipped.
     Oversize(u64),
+}
+
+/// What is stored under the key of a session.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum StoredSession {
+    /// Nothing.
+    None,
+    /// This.
+    Value(Bytes),
+    /// Nothing that a session can be: too large, of another type, or not for us to read.
+    Unreadable(String),
 }
 
 /// The link must be given up, and why, in a line for the operator.
@@ -106,6 +120,15 @@ pub(crate) fn understand(
                 _ => None,
             };
             Ok(Heard::Value { channel, value })
+        }
+        (Expected::Session(id), reply) => {
+            let stored = match reply {
+                Reply::Null => StoredSession::None,
+                Reply::Bulk(value) => StoredSession::Value(value),
+                Reply::Error(error) => StoredSession::Unreadable(format!("GET: {error}")),
+                _ => StoredSession::Unreadable("GET: too large, or no string".to_owned()),
+            };
+            Ok(Heard::Session { id, stored })
         }
         (Expected::Published, reply) => published(reply, publishes),
         (answered, _) => Err(unexpected("another answer", Some(answered))),

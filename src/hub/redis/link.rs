@@ -77,6 +77,8 @@ pub(crate) enum Expected {
     Canary,
     /// GET.
     Value(ChannelId),
+    /// GET, of a session of Django, for this client.
+    Session(PeerId),
     /// GET, in a batch after an outage.
     CaughtUp(ChannelId),
     /// QUEUED, within MULTI.
@@ -100,6 +102,19 @@ impl Link {
             Link::Connecting { id, .. } => Some(*id),
             Link::Up(up) => Some(up.id),
         }
+    }
+
+    /// The clients that wait for an answer about themselves.
+    pub(crate) fn awaited_by(&self) -> Vec<PeerId> {
+        let expected = match self {
+            Link::Up(up) => up.expected.iter(),
+            _ => return Vec::new(),
+        };
+        let sessions = expected.filter_map(|expected| match expected {
+            Expected::Session(id) => Some(*id),
+            _ => None,
+        });
+        sessions.collect()
     }
 
     /// Connected and greeted.

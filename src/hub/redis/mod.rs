@@ -24,6 +24,7 @@ use super::channels::{ChannelId, Channels};
 
 use crate::config::{Config, Redis as Credentials};
 use crate::limits::Limits;
+use crate::peer::PeerId;
 use crate::tick::Tick;
 use crate::wire::resp::Incoming;
 
@@ -221,6 +222,16 @@ impl Redis {
             up.send(&[b"GET", name], Expected::Value(channel));
             self.commands += 1;
         }
+    }
+
+    /// Asks for a session of Django, on behalf of a client; `false` if Redis is away.
+    pub(crate) fn get_session(&mut self, id: PeerId, key: &[u8]) -> bool {
+        let Some(up) = self.link.greeted() else {
+            return false;
+        };
+        up.send(&[b"GET", key], Expected::Session(id));
+        self.commands += 1;
+        true
     }
 
     /// Sends the publishes that wait, if the link stands.

@@ -1,0 +1,156 @@
+//! From a judged request to what its client may: the sources of identity that have to ask somebody.
+//!
+//! Steps are taken in the order of the sources; the session waits where an answer has to come first. Its deadline is
+//! the handshake's: nobody is let in because somebody did not answer.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Hub;
+use super::access::testimony::Testimony;
+use super::access::{self, Step, Target};
+use super::redis::answers::StoredSession;
+use super::session::State;
+use crate::peer::PeerId;
+use crate::refusal::Refusal;
+use crate::report::Report;
+use crate::tick::Tick;
+use crate::wire::http::Upgrade;
+
+/// A session whose client is not known yet.
+#[derive(Debug)]
+pub(crate) struct Identifying {
+    pub(crate) upgrade: Upgrade,
+    pub(crate) target: Target,
+    /// What the client sent without waiting for the 101.
+    pub(crate) early: Vec<u8>,
+    /// What is known so far.
+    testimony: Testimony,
+    left: VecDeque<Step>,
+    waits: Waits,
+}
+
+/// For what a session waits.
+#[derive(Debug)]
+enum Waits {
+    Not,
+    /// For the session that Django stored under this key of its own.
+    Stored(String),
+}
+
+impl Identifying {
+    pub(crate) fn new(upgrade: Upgrade, target: Target, left: VecDeque<Step>) -> Identifying {
+        Identifying {
+            upgrade,
+            target,
+            early: Vec::new(),
+            testimony: Testimony::default(),
+            left,
+            waits: Waits::Not,
+        }
+    }
+
+    fn is_known(&self) -> bool {
+        let identity = &self.testimony.identity;
+        identity.user.is_some() && identity.session.is_some()
+    }
+
+    /// What its client is told if the answer does not come.
+    pub(crate) fn unanswered(&self) -> Refusal {
+        match self.waits {
+            Waits::Not => Refusal::TooLate,
+            Waits::Stored(_) => Refusal::RedisAway,
+        }
+    }
+}
+
+impl Hub {
+    /// Takes the steps that are left, up to one that has to wait.
+    pub(super) fn identify(&mut self, now: Tick, id: PeerId) {
+        while let Some(identifying) = self.identifying(id) {
+            let Some(step) = identifying.left.pop_front() else {
+                return self.identified(now, id);
+            };
+            match step {
+                Step::Said(testimony) => identifying.testimony.add(*testimony),
+                Step::Unreadable(bad) => self.bad_session(id, bad.to_string()),
+                // Nothing that it could say would count.
+                Step::Stored { .. } if identifying.is_known() => {}
+                Step::Stored { key, redis_key } => {
+                    identifying.waits = Waits::Stored(key);
+                    if !self.redis.get_session(id, redis_key.as_bytes()) {
+                        self.refuse(now, id, Refusal::RedisAway);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Redis answered what a session of Django is.
+    pub(super) fn session_stored(&mut self, now: Tick, id: PeerId, stored: StoredSession) {
+        let unix = self.unix_at(now);
+        let Some(identifying) = self.identifying(id) else {
+            return;
+        };
+        let Waits::Stored(key) = std::mem::replace(&mut identifying.waits, Waits::Not) else {
+            return;
+        };
+        match stored {
+            // Logged out, or expired: not even the session is theirs.
+            StoredSession::None => {}
+            StoredSession::Unreadable(why) => self.bad_session(id, why),
+            StoredSession::Value(raw) => self.read_session(id, key, &raw, unix),
+        }
+        self.identify(now, id);
+    }
+
+    fn read_session(&mut self, id: PeerId, key: String, raw: &Bytes, unix: Duration) {
+        let Some(django) = &self.access.django else {
+            return;
+        };
+        match django.read(Some(key), raw, unix) {
+            Ok(testimony) => {
+                if let Some(identifying) = self.identifying(id) {
+                    identifying.testimony.add(testimony);
+                }
+            }
+            Err(bad) => self.bad_session(id, bad.to_string()),
+        }
+    }
+
+    /// A session that cannot be read is nobody's, as for Django itself. What is wrong with it is for the operator.
+    fn bad_session(&mut self, id: PeerId, why: String) {
+        let Some(from) = self.peers.session(id).map(|session| session.from) else {
+            return;
+        };
+        self.counts.bad_sessions += 1;
+        self.reports.push_back(Report::BadSession { from, why });
+    }
+
+    /// All is known that there is to know.
+    fn identified(&mut self, now: Tick, id: PeerId) {
+        let Some(session) = self.peers.session_mut(id) else {
+            return;
+        };
+        let State::Identifying(identifying) = &mut session.state else {
+            return;
+        };
+        let target = identifying.target.clone();
+        let testimony = std::mem::take(&mut identifying.testimony);
+        let rules = &self.access.rules;
+        match access::grant(target, testimony, &self.config, rules, &*self.subscriber) {
+            Ok(grant) => self.admit(now, id, grant),
+            Err(refusal) => self.refuse(now, id, refusal),
+        }
+    }
+
+    fn identifying(&mut self, id: PeerId) -> Option<&mut Identifying> {
+        match &mut self.peers.session_mut(id)?.state {
+            State::Identifying(identifying) => Some(identifying),
+            _ => None,
+        }
+    }
+}
