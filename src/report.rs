@@ -58,6 +58,11 @@ pub enum Report {
         /// Redis' own words.
         error: String,
     },
+    /// Redis refused a GET, for want of rights.
+    ReadRefused {
+        /// Redis' own words.
+        error: String,
+    },
     /// Redis refused a SUBSCRIBE, for want of rights.
     SubscribeRefused {
         /// Redis' own words.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::Hub;
 use super::channels::{Channel, ChannelId};
+use super::outage::TOLD_EVERY;
 use super::redis::answers::{GivenUp, Heard};
 use super::redis::snapshots::{Differs, Value};
 use super::redis::subscriptions::Subscription;
@@ -25,9 +26,12 @@ impl Hub {
         loop {
             match self.hear(now) {
                 Ok(true) => {}
-                Ok(false) => return,
+                Ok(false) => break,
                 Err(GivenUp(why)) => return self.give_up_link(now, why),
             }
+        }
+        if let Some(why) = self.redis.outlived.take() {
+            self.give_up_link(now, why);
         }
     }
 
@@ -54,6 +58,10 @@ impl Hub {
             }
             Some(Heard::Value { channel, value }) => self.answered(now, channel, value),
             Some(Heard::Session { id, stored }) => self.session_stored(now, id, stored),
+            Some(Heard::Outlived(why)) => {
+                self.redis.outlived.get_or_insert(why);
+            }
+            Some(Heard::ValueRefused { channel, error }) => self.value_refused(now, channel, error),
             Some(Heard::Subscribed(channel)) => {
                 if let Some(channel) = self.channels.get_mut(channel) {
                     channel.subscription = Subscription::Confirmed;
@@ -208,6 +216,26 @@ impl Hub {
             }
             self.open_if_answered(now, peer);
         }
+    }
+
+    /// Redis will not let us read what is persisted. Who joins would get nothing where something may be, and never
+    /// know: so it does not join.
+    fn value_refused(&mut self, now: Tick, id: ChannelId, error: String) {
+        if let Some(channel) = self.channels.get_mut(id) {
+            let (waiting, look_at) = channel.snapshot.refused(now);
+            if let Some(due) = look_at {
+                self.redis.later.note(due, id);
+            }
+            for peer in waiting {
+                self.refuse(now, peer, Refusal::RedisAway);
+            }
+        }
+        let told = self.read_refused_at;
+        if told.is_none_or(|told| now.since(told) >= TOLD_EVERY) {
+            self.read_refused_at = Some(now);
+            self.reports.push_back(Report::ReadRefused { error });
+        }
+        self.redis.catch_up(now, &mut self.channels);
     }
 
     /// Redis will not let us hear these channels. One that is denied spoils the command for all that it names, so

@@ -15,7 +15,7 @@ use super::access::{self, Step, Target};
 use super::redis::answers::StoredSession;
 use super::session::State;
 use crate::peer::PeerId;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 use crate::report::Report;
 use crate::tick::Tick;
 use crate::wire::http::Upgrade;
@@ -137,6 +137,13 @@ impl Hub {
             // Logged out, or expired: not even the session is theirs.
             StoredSession::None => {}
             StoredSession::Unreadable(why) => self.bad_session(id, why),
+            StoredSession::Untold(why) => {
+                let refused = Refused {
+                    refusal: Refusal::RedisAway,
+                    why: Some(why),
+                };
+                return self.refuse(now, id, refused);
+            }
             StoredSession::Value(raw) => self.read_session(id, key, &raw, unix),
         }
         self.identify(now, id);

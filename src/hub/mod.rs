@@ -92,6 +92,8 @@ pub struct Hub {
     heartbeat: Option<String>,
     drain: Option<Drain>,
     outage: Option<Outage>,
+    /// When it was told last that Redis will not let us read.
+    read_refused_at: Option<Tick>,
     counts: Tally,
     /// Sessions that are open or will be, if Redis answers.
     admitted: usize,
@@ -166,6 +168,7 @@ impl Hub {
             heartbeat: config.heartbeat.clone(),
             drain: None,
             outage: None,
+            read_refused_at: None,
             counts: Tally::default(),
             admitted: 0,
             dirty: VecDeque::new(),

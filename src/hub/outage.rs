@@ -11,7 +11,7 @@ use crate::report::{LinkReport, Report};
 use crate::tick::Tick;
 
 /// How often a long outage is told again, unless its reason changes.
-const TOLD_EVERY: Duration = Duration::from_secs(30);
+pub(super) const TOLD_EVERY: Duration = Duration::from_secs(30);
 
 /// While the link is down: what was told of it, so that a long outage is not a line every two seconds.
 #[derive(Debug)]

@@ -35,20 +35,17 @@ pub(crate) fn tell(report: &Report) {
         Report::BadSession { from, why } => {
             debug!(%from, "a session cannot be read, and its client is nobody: {why}");
         }
-        Report::Link(LinkReport::Ready { version, channels }) => {
-            info!(version, channels, "link to Redis is up");
-        }
-        Report::Link(LinkReport::Down { why, retry_in }) => {
-            let retry_ms = retry_in.as_millis() as u64;
-            warn!(
-                retry_ms,
-                "no link to Redis: {why}; sessions stay open, new ones get 503 until it is back"
-            );
-        }
+        Report::Link(link) => tell_link(link),
         Report::Oversize { bytes } => {
             warn!(
                 bytes,
                 "a message from Redis is over limits.redis_message_bytes_max and was skipped"
+            );
+        }
+        Report::ReadRefused { error } => {
+            warn!(
+                error,
+                "Redis refuses a GET, and so new sessions; `ws4redis check` says which rights are needed"
             );
         }
         Report::SubscribeRefused { error } => {
@@ -77,5 +74,20 @@ pub(crate) fn tell(report: &Report) {
         }
         Report::Draining { sessions } => info!(sessions, "draining"),
         Report::Drained { left } => info!(left, "drained"),
+    }
+}
+
+fn tell_link(link: &LinkReport) {
+    match link {
+        LinkReport::Ready { version, channels } => {
+            info!(version, channels, "link to Redis is up");
+        }
+        LinkReport::Down { why, retry_in } => {
+            let retry_ms = retry_in.as_millis() as u64;
+            warn!(
+                retry_ms,
+                "no link to Redis: {why}; sessions stay open, new ones get 503 until it is back"
+            );
+        }
     }
 }

@@ -320,3 +320,47 @@ fn a_channel_that_redis_denies_refuses_its_clients_and_no_others() {
     world.redis.mood.denied.clear();
     world.join(TARGET);
 }
+
+#[test]
+fn who_cannot_be_told_what_is_persisted_does_not_join_and_who_is_there_stays() {
+    let mut world = World::new(|_| {});
+    world.redis.set(CHANNEL, "state");
+    let ann = world.join(TARGET);
+    world.advance(ms(2_000));
+    // Rights are taken away under a subscription that stands.
+    world.redis.mood.denied.insert(CHANNEL.to_owned());
+    let bob = world.connect(TARGET);
+    world.run();
+    assert_eq!(world.clients[bob].status(), Some(503));
+    let told = |report: &&Report| matches!(report, Report::ReadRefused { .. });
+    assert_eq!(world.reports.iter().filter(told).count(), 1);
+    world.redis.mood.denied.clear();
+    world.redis.publish(CHANNEL, "live");
+    world.run();
+    assert_eq!(world.messages(ann), ["state", "live"]);
+    world.advance(ms(2_000));
+    let eve = world.join(TARGET);
+    assert_eq!(world.messages(eve), ["state"]);
+}
+
+#[test]
+fn what_cannot_be_read_after_an_outage_is_asked_for_again_until_it_can() {
+    let mut world = World::new(|_| {});
+    world.redis.set(CHANNEL, "before");
+    let ann = world.join(TARGET);
+    world.advance(ms(2_000));
+    world.redis.mood.denied_keys = true;
+    world.cut();
+    world.redis.set(CHANNEL, "after");
+    world.advance(ms(10_000));
+    assert_eq!(world.messages(ann), ["before"]);
+    let told = |report: &&Report| matches!(report, Report::ReadRefused { .. });
+    assert_eq!(
+        world.reports.iter().filter(told).count(),
+        1,
+        "not a line a second"
+    );
+    world.redis.mood.denied_keys = false;
+    world.advance(ms(2_000));
+    assert_eq!(world.messages(ann), ["before", "after"]);
+}

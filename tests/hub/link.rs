@@ -320,6 +320,25 @@ fn a_redis_that_comes_back_empty_sends_nothing_stale() {
 }
 
 #[test]
+fn a_redis_that_still_loads_its_data_is_not_taken_for_an_empty_one() {
+    let mut world = World::new(|_| {});
+    world.redis.set(CHANNEL, "1");
+    let ann = world.join(TARGET);
+    world.redis.set(CHANNEL, "2");
+    world.redis.mood.loads = true;
+    world.cut();
+    let before = world.redis.connects;
+    world.advance(ms(10_000));
+    assert!(world.redis.connects - before < 20);
+    let bob = world.connect(TARGET);
+    world.run();
+    assert_eq!(world.clients[bob].status(), Some(503));
+    world.redis.mood.loads = false;
+    world.advance(ms(3_000));
+    assert_eq!(world.messages(ann), ["1", "2"]);
+}
+
+#[test]
 fn a_message_that_was_published_in_the_outage_and_persisted_after_it_is_waited_for() {
     let mut world = World::new(|_| {});
     let ann = world.join(TARGET);
@@ -331,6 +350,21 @@ fn a_message_that_was_published_in_the_outage_and_persisted_after_it_is_waited_f
     assert!(world.messages(ann).is_empty());
     world.advance(ms(1_000));
     assert_eq!(world.messages(ann), ["late"]);
+}
+
+#[test]
+fn what_was_heard_before_the_outage_and_persisted_after_it_is_not_gone_back_behind() {
+    let mut world = World::new(|_| {});
+    world.redis.set(CHANNEL, "1");
+    let ann = world.join(TARGET);
+    world.redis.publish_then_persist(CHANNEL, "2", ms(200));
+    world.run();
+    world.cut();
+    world.advance(ms(100));
+    // It is back, and the key still holds the older one.
+    assert_eq!(world.hub.ready(), Ok(()));
+    world.advance(ms(2_000));
+    assert_eq!(world.messages(ann), ["1", "2"]);
 }
 
 #[test]

@@ -185,6 +185,26 @@ fn a_replica_that_takes_no_writes_is_left_and_what_it_did_not_take_is_sent_again
 }
 
 #[test]
+fn what_redis_took_after_what_it_did_not_take_is_sent_again_after_that() {
+    let mut world = World::new(|_| {});
+    let ann = world.join(TARGET);
+    world.redis.mood.stalls = true;
+    world.clients[ann].say("1");
+    world.clients[ann].say("2");
+    world.run();
+    // A replica becomes master between the two.
+    world.redis.mood.readonly = Some("READONLY You can't write".to_owned());
+    world.redis.mood.stalls = false;
+    while world.redis.count("EXEC") == 0 {
+        world.redis.work_once();
+    }
+    world.redis.mood.readonly = None;
+    world.advance(ms(1_000));
+    assert_eq!(published(&world, "broadcast:f"), ["2", "1", "2"]);
+    assert_eq!(world.redis.get("broadcast:f").as_deref(), Some("2"));
+}
+
+#[test]
 fn what_is_said_during_an_outage_is_published_after_it_in_order() {
     let mut world = World::new(|_| {});
     let ann = world.join(TARGET);

@@ -174,10 +174,10 @@ def gateway(redis):
     try:
         doors = {}
         for line in process.stderr:
-            fields = json.loads(line)["fields"]
-            if fields["message"] == "listening":
+            fields = json.loads(line)
+            if fields.get("message") == "listening":
                 doors[fields["door"]] = fields["address"]
-            if fields["message"] == "link to Redis is up":
+            if fields.get("message") == "link to Redis is up":
                 break
         # What it says further is not read, and is little.
         yield f"ws://{doors['clients']}/ws/f?subscribe-broadcast", process.pid

@@ -300,7 +300,7 @@ impl Game {
         let time = ms(self.random.u64(0..3_000));
         self.trouble_until = self.world.now + time;
         let mood = &mut self.world.redis.mood;
-        let kind = self.random.u8(0..9);
+        let kind = self.random.u8(0..10);
         let what = match kind {
             0 => "refuses",
             1 => "is missing",
@@ -309,6 +309,7 @@ impl Game {
             4 => "is a replica",
             5 => "denies a facility",
             6 => "stalls",
+            7 => "loads",
             _ => "cuts",
         };
         match kind {
@@ -320,10 +321,11 @@ impl Game {
             5 => {
                 let (facility, _) = facilities()[self.random.usize(0..4)];
                 let channel = format!("{}broadcast:{facility}", self.prefix);
-                mood.denied.insert(channel);
-                self.judge.denies = true;
+                mood.denied.insert(channel.clone());
+                self.judge.denied.insert(channel);
             }
             6 => mood.stalls = true,
+            7 => mood.loads = true,
             _ => {}
         }
         if kind < 3 || kind > 4 && kind != 6 && self.random.bool() {

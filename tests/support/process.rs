@@ -25,7 +25,7 @@ pub(crate) struct Process {
 }
 
 /// What a program has said so far on one of its streams.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
 
 impl Process {
@@ -76,7 +76,12 @@ impl Process {
     /// Waits until it ends by itself.
     pub(crate) fn end(&mut self, patience: Duration) -> ExitStatus {
         let what = format!("{} ends", self.name);
-        wait::until_within(patience, &what, || self.child.try_wait().unwrap())
+        let status = wait::until_within(patience, &what, || self.child.try_wait().unwrap());
+        // Its last words may still be in the pipes.
+        wait::until("its last words are read", || {
+            (self.output.is_whole() && self.errors.is_whole()).then_some(())
+        });
+        status
     }
 
     /// Its process id.
@@ -106,7 +111,7 @@ impl Drop for Process {
 impl Lines {
     fn of(stream: impl Read + Send + 'static) -> Lines {
         let lines = Lines::default();
-        let theirs = lines.clone();
+        let theirs = Lines(Arc::clone(&lines.0));
         // Ends with the program, whose end of the pipe closes.
         thread::spawn(move || {
             let mut stream = BufReader::new(stream);
@@ -118,6 +123,11 @@ impl Lines {
             }
         });
         lines
+    }
+
+    /// Is the stream at its end? Its reader has let go of the lines then.
+    fn is_whole(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
     }
 
     /// All of them.

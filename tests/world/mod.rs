@@ -228,7 +228,12 @@ impl World {
         {
             let n = self.pace.some(waiting);
             let mut bytes = self.redis.take(n);
+            let losses = self.hub.tally().link_losses;
             self.hub.received(self.now, id, &mut bytes);
+            if self.hub.tally().link_losses > losses {
+                // Something in it ended the link. How much of it was heard before, nobody knows.
+                self.redis.retract(n);
+            }
             self.note();
         }
         waiting > 0
@@ -291,6 +296,7 @@ impl World {
     pub(crate) fn elapsed(&mut self) {
         self.hub.elapsed(self.now);
         self.note();
+        self.act();
         let deadline = self.hub.deadline();
         assert!(
             deadline.is_none_or(|due| due > self.now),

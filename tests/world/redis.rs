@@ -47,10 +47,14 @@ pub(crate) struct Mood {
     pub(crate) password: Option<String>,
     /// It takes no writes, for this reason.
     pub(crate) readonly: Option<String>,
+    /// It still reads its data from disk: it greets, and relays, and has no keys to show.
+    pub(crate) loads: bool,
     /// It has so many databases less than it is asked for.
     pub(crate) no_select: bool,
     /// Channels that its ACL keeps to itself, by the beginning of their names.
     pub(crate) denied: BTreeSet<String>,
+    /// Its ACL lets nobody read.
+    pub(crate) denied_keys: bool,
 }
 
 /// One message that was published.
@@ -135,26 +139,30 @@ impl Redis {
 
     /// Answers what was asked, unless it stalls.
     pub(crate) fn work(&mut self) {
-        while let Some(mut connection) = self.connection.take() {
-            let command = if self.mood.stalls {
-                None
-            } else {
-                resp::command(&connection.inbox)
-            };
-            if let Some((words, length)) = &command {
-                connection.inbox.drain(..length);
-                self.commands.push(joined(words));
-                let answer = self.obey(&mut connection, words);
-                connection.say(&answer);
-                for at in std::mem::take(&mut connection.after) {
-                    connection.tell(self.connects, &mut self.published[at]);
-                }
-            }
-            self.connection = Some(connection);
-            if command.is_none() {
-                return;
+        while self.work_once() {}
+    }
+
+    /// Answers one command; says whether there was one.
+    pub(crate) fn work_once(&mut self) -> bool {
+        let Some(mut connection) = self.connection.take() else {
+            return false;
+        };
+        let command = if self.mood.stalls {
+            None
+        } else {
+            resp::command(&connection.inbox)
+        };
+        if let Some((words, length)) = &command {
+            connection.inbox.drain(..length);
+            self.commands.push(joined(words));
+            let answer = self.obey(&mut connection, words);
+            connection.say(&answer);
+            for at in std::mem::take(&mut connection.after) {
+                connection.tell(self.connects, &mut self.published[at]);
             }
         }
+        self.connection = Some(connection);
+        command.is_some()
     }
 
     /// Bytes that wait for the gateway.
@@ -172,6 +180,11 @@ impl Redis {
         };
         self.delivered[self.connects - 1] += n as u64;
         connection.outbox.drain(..n).collect()
+    }
+
+    /// The last `n` of them were perhaps not heard.
+    pub(crate) fn retract(&mut self, n: usize) {
+        self.delivered[self.connects - 1] -= n as u64;
     }
 
     /// Says something that is no answer.
@@ -347,7 +360,9 @@ impl Redis {
         let is_greeting = matches!(&*name, "SELECT" | "CLIENT");
         assert!(connection.is_resp3 || is_greeting, "{name} in RESP2");
         let is_write = matches!(&*name, "SET" | "SETEX");
+        let loading = "LOADING Redis is loading the dataset in memory".to_owned();
         let refusal = match &self.mood.readonly {
+            _ if self.mood.loads && (is_write || name == "GET") => Some(loading),
             Some(why) if is_write => Some(why.clone()),
             _ => self.denial(&name, &words[1..]),
         };
@@ -423,7 +438,8 @@ impl Redis {
                 .map(String::as_bytes)
                 .any(|prefix| name.starts_with(prefix))
         };
-        named.iter().any(denied).then(|| {
+        let is_denied = named.iter().any(denied) || self.mood.denied_keys && name == "GET";
+        is_denied.then(|| {
             "NOPERM No permissions to access one of the channels or keys used as arguments"
                 .to_owned()
         })

@@ -32,13 +32,17 @@ pub(crate) enum Heard<'a> {
         channels: Vec<ChannelId>,
         error: String,
     },
-    /// The answer to GET: an error (a key of another type) is as good as nothing there.
+    /// The answer to GET: a key of another type is as good as nothing there.
     Value {
         channel: ChannelId,
         value: Option<Bytes>,
     },
     /// The answer to GET, of a session of Django.
     Session { id: PeerId, stored: StoredSession },
+    /// The link has outlived its use, and why; what Redis has said already still counts.
+    Outlived(String),
+    /// GET is refused.
+    ValueRefused { channel: ChannelId, error: String },
     /// The nonce is back.
     Canary(Duration),
     /// A client's publish is done.
@@ -56,8 +60,10 @@ pub(crate) enum StoredSession {
     None,
     /// This.
     Value(Bytes),
-    /// Nothing that a session can be: too large, of another type, or not for us to read.
+    /// Nothing that a session can be: too large, or of another type.
     Unreadable(String),
+    /// There may be one, but Redis does not say: it still loads, or does not let us read it.
+    Untold(String),
 }
 
 /// The link must be given up, and why, in a line for the operator.
@@ -100,6 +106,16 @@ pub(crate) fn understand(
             "PUBLISH: {error}; let the user publish to *ws4redis:probe:*"
         ))),
         (Expected::Canary | Expected::Unsubscribed, _) => Ok(Heard::Nothing),
+        // To take that for a key that is not there would leave everybody with what they have.
+        (Expected::Value(_) | Expected::CaughtUp(_), Reply::Error(error)) if is_passing(&error) => {
+            Ok(Heard::Outlived(format!("GET was answered with {error}")))
+        }
+        // A key of another type is nobody's message. Any other error hides one that may be there.
+        (Expected::Value(channel) | Expected::CaughtUp(channel), Reply::Error(error))
+            if !error.starts_with("WRONGTYPE") =>
+        {
+            Ok(Heard::ValueRefused { channel, error })
+        }
         (Expected::Value(channel) | Expected::CaughtUp(channel), reply) => {
             let value = match reply {
                 Reply::Bulk(value) if !value.is_empty() => Some(value),
@@ -111,7 +127,12 @@ pub(crate) fn understand(
             let stored = match reply {
                 Reply::Null => StoredSession::None,
                 Reply::Bulk(value) => StoredSession::Value(value),
-                Reply::Error(error) => StoredSession::Unreadable(format!("GET: {error}")),
+                Reply::Error(error) if error.starts_with("WRONGTYPE") => {
+                    StoredSession::Unreadable(format!("GET: {error}"))
+                }
+                Reply::Error(error) => {
+                    StoredSession::Untold(format!("GET of a session was answered with {error}"))
+                }
                 _ => StoredSession::Unreadable("GET: too large, or no string".to_owned()),
             };
             Ok(Heard::Session { id, stored })
@@ -143,10 +164,16 @@ fn published(reply: Reply, publishes: &mut Publishes) -> Result<Heard<'static>, 
     };
     match (publishes.answered(), error) {
         (Some(publish), Some(error)) if is_passing(&error) => {
-            // A replica after a failover, or a Redis that still loads: another connection may do better, and
-            // what was not taken is sent again there.
+            // What was not taken is sent again to whom we find next.
             publishes.again(publish);
-            Err(GivenUp(format!("a publish was answered with {error}")))
+            Ok(Heard::Outlived(format!(
+                "a publish was answered with {error}"
+            )))
+        }
+        // Taken, but after one that was not and that will follow it now: so it must come once more, after that.
+        (Some(publish), None) if publishes.has_untaken() => {
+            publishes.again(publish);
+            Ok(Heard::Nothing)
         }
         (Some(publish), Some(error)) => Ok(Heard::PublishRefused { publish, error }),
         (Some(_), None) => Ok(Heard::Published),
@@ -154,6 +181,7 @@ fn published(reply: Reply, publishes: &mut Publishes) -> Result<Heard<'static>, 
     }
 }
 
+/// A replica after a failover, or a Redis that still loads: another connection may do better.
 fn is_passing(error: &str) -> bool {
     [
         "READONLY",

@@ -39,6 +39,8 @@ pub(crate) struct Redis {
     pub(crate) publishes: Publishes,
     pub(crate) later: Later,
     pub(crate) kept: Kept,
+    /// Why the link is to be given up when all that it said is heard.
+    pub(crate) outlived: Option<String>,
     credentials: Credentials,
     expire: String,
     limits: Limits,
@@ -58,6 +60,7 @@ impl Redis {
             publishes: Publishes::default(),
             later: Later::default(),
             kept: Kept::default(),
+            outlived: None,
             credentials: config.redis.clone(),
             expire: config.expire.to_string(),
             limits: config.limits.clone(),
@@ -135,6 +138,7 @@ impl Redis {
         self.canary.stop();
         self.publishes.lost();
         self.later.lost();
+        self.outlived = None;
         self.catching_up.clear();
         self.awaited = 0;
         let jitter = self.random.f64();

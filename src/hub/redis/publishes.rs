@@ -37,13 +37,15 @@ pub(crate) struct Publishes {
     queue: VecDeque<Publish>,
     in_flight: usize,
     bytes: usize,
+    /// Answered, but not taken, or overtaken thereby; older than all in the queue.
+    untaken: Vec<Publish>,
     /// Why Redis would not queue a command of the transaction that is answered next.
     refusal: Option<String>,
 }
 
 impl Publishes {
     pub(crate) fn len(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.untaken.len()
     }
 
     /// Adds one message for each channel, or none at all.
@@ -65,7 +67,7 @@ impl Publishes {
             .iter()
             .map(|channel| publish(channel).bytes())
             .sum();
-        if self.queue.len() + channels.len() > limits.publish_queue_max
+        if self.len() + channels.len() > limits.publish_queue_max
             || self.bytes + bytes > limits.publish_queue_bytes_max
         {
             return Err(Full);
@@ -88,11 +90,15 @@ impl Publishes {
         self.pop()
     }
 
-    /// The one that was just answered was not taken and is to be sent again, first of all.
+    /// The one that was just answered was not taken and is to be sent again, over the next link.
     pub(crate) fn again(&mut self, publish: Publish) {
         self.bytes += publish.bytes();
-        self.queue.push_front(publish);
-        self.in_flight += 1;
+        self.untaken.push(publish);
+    }
+
+    /// Is there one that was not taken?
+    pub(crate) fn has_untaken(&self) -> bool {
+        !self.untaken.is_empty()
     }
 
     /// Redis would not queue a command of the oldest transaction in flight.
@@ -108,6 +114,9 @@ impl Publishes {
     pub(crate) fn lost(&mut self) {
         self.refusal = None;
         self.in_flight = 0;
+        while let Some(publish) = self.untaken.pop() {
+            self.queue.push_front(publish);
+        }
     }
 
     /// When the oldest that is not in flight becomes too old.

@@ -24,6 +24,8 @@ use crate::tick::Tick;
 
 /// How long after PUBLISH a publisher of the original may need for its SETEX.
 const SETTLING: Duration = Duration::from_millis(250);
+/// How long to wait where Redis would not let us read, for those who have what may be older.
+const REFUSED: Duration = Duration::from_secs(1);
 /// How long a value that was read serves those who join next, unless a live message comes.
 const CACHED: Duration = Duration::from_secs(1);
 
@@ -61,7 +63,10 @@ pub(crate) struct Snapshot {
     last: Last,
     /// Live messages so far, wrapping: equal counts mean that none came between.
     lives: u32,
+    /// Until then a publisher may still persist what it published before we listened, or just now.
     hot_until: Tick,
+    /// The same of live messages only: until then the key may hold less than what members have heard.
+    behind_until: Tick,
 }
 
 #[derive(Debug)]
@@ -77,6 +82,12 @@ struct Look {
     who: Who,
     /// The channel's count of live messages when it began to count.
     lives: u32,
+}
+
+impl Look {
+    fn is_for_all(&self) -> bool {
+        matches!(self.who, Who::All)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -150,6 +161,7 @@ impl Snapshot {
         self.cached = None;
         self.last = Last::Same(Some(fingerprint));
         self.hot_until = now + SETTLING;
+        self.behind_until = self.hot_until;
         // Whoever would have looked again has something newer now.
         self.later.clear();
     }
@@ -209,7 +221,8 @@ impl Snapshot {
     /// A GET was answered. `keep`: there is room to keep the value for those who join next.
     pub(crate) fn answered(&mut self, now: Tick, value: Option<&Value>, keep: bool) -> Answered {
         // Not by when the answer came: what counts is that Redis read the key after every SETEX that was due.
-        let settled = self.asked_at.take().is_some_and(|at| at >= self.hot_until);
+        let asked_at = self.asked_at.take().unwrap_or(Tick::ZERO);
+        let settled = asked_at >= self.hot_until;
         self.cached = keep.then(|| Cached {
             value: value.cloned(),
             read_at: now,
@@ -218,6 +231,11 @@ impl Snapshot {
         let mut looks = std::mem::take(&mut self.looks);
         looks.retain(|look| look.lives == self.lives);
         let differs_for = match value {
+            // All members heard the last live message, and the link broke before its publisher had persisted it: what
+            // the key holds is older. They look again when it has had its time.
+            Some(_) if asked_at < self.behind_until && looks.iter().any(Look::is_for_all) => {
+                Differs::Sessions(Vec::new())
+            }
             Some(value) => self.news(value.fingerprint, &mut looks),
             None => Differs::Sessions(Vec::new()),
         };
@@ -233,6 +251,19 @@ impl Snapshot {
         }
     }
 
+    /// Redis will not say what is persisted. Returns who waited for it with their 101, and when those who have theirs
+    /// look again, if that is news.
+    pub(crate) fn refused(&mut self, now: Tick) -> (Vec<PeerId>, Option<Tick>) {
+        self.asked_at = None;
+        let is_news = self.later.is_empty() && !self.looks.is_empty();
+        self.later.append(&mut self.looks);
+        if !self.later.is_empty() {
+            self.hot_until = self.hot_until.max(now + REFUSED);
+        }
+        let look_at = is_news.then_some(self.hot_until);
+        (std::mem::take(&mut self.waiting), look_at)
+    }
+
     /// Time is up for the value that was kept, unless it is a newer one.
     pub(crate) fn forget(&mut self, now: Tick) {
         self.cached = self
@@ -244,7 +275,7 @@ impl Snapshot {
     /// For whom is this value news? Remembers that they get it.
     fn news(&mut self, value: Fingerprint, looks: &mut [Look]) -> Differs {
         let same = Last::Same(Some(value));
-        let for_all = looks.iter().any(|look| matches!(look.who, Who::All));
+        let for_all = looks.iter().any(Look::is_for_all);
         if for_all && self.last != same {
             self.last = same;
             // Those who joined meanwhile may look for themselves a little later; this serves them, too.
