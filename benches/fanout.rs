@@ -39,7 +39,7 @@ impl World {
         config.limits.pending_max = members + 1;
         let mut hub = Hub::new(config, Box::new(RedisSubscriber), 1, Duration::ZERO).unwrap();
         hub.elapsed(NOW);
-        let Some(Action::Connect(link)) = hub.next_action() else {
+        let Some(Action::Connect(link, _)) = hub.next_action() else {
             panic!("it does not connect")
         };
         hub.connected(NOW, link);

@@ -67,6 +67,16 @@ fn gauges(tally: &Tally) -> Vec<(&'static str, &'static str, f64)> {
             "Connections of clients in any state",
             tally.clients as f64,
         ),
+        (
+            "callback_waiting",
+            "Calls that wait for a connection to the application",
+            tally.callback_waiting as f64,
+        ),
+        (
+            "callback_calling",
+            "Calls that the application has before it",
+            tally.callback_calling as f64,
+        ),
         ("channels", "Channels with a member", tally.channels as f64),
         (
             "queued_bytes",

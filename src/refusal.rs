@@ -17,7 +17,7 @@ pub enum Refusal {
     TooManyChannels,
     /// The `Origin` is another site's, or missing where a browser would have sent one.
     Origin,
-    /// A rule asks for somebody else, or a token or a signature does not hold.
+    /// A rule asks for somebody else, a token or a signature does not hold, or the application says no.
     Forbidden,
     /// Nothing is served under this path.
     NotFound,
@@ -35,6 +35,8 @@ pub enum Refusal {
     HeadTooLarge,
     /// Redis is away: no subscription can be confirmed.
     RedisAway,
+    /// The application, asked whether the client may come, gave no usable answer.
+    CallbackFailed,
     /// As many sessions as the gateway may hold.
     Full,
     /// The gateway is draining.
@@ -43,7 +45,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Each once, in the order of their status codes.
-    pub const ALL: [Refusal; 17] = [
+    pub const ALL: [Refusal; 18] = [
         Refusal::Malformed,
         Refusal::NoKey,
         Refusal::Duplicate,
@@ -59,6 +61,7 @@ impl Refusal {
         Refusal::TooManyFromAddress,
         Refusal::HeadTooLarge,
         Refusal::RedisAway,
+        Refusal::CallbackFailed,
         Refusal::Full,
         Refusal::Draining,
     ];
@@ -79,7 +82,9 @@ impl Refusal {
             Refusal::UpgradeRequired => (426, "Upgrade Required"),
             Refusal::TooManyFromAddress => (429, "Too Many Requests"),
             Refusal::HeadTooLarge => (431, "Request Header Fields Too Large"),
-            Refusal::RedisAway | Refusal::Full | Refusal::Draining => (503, "Service Unavailable"),
+            Refusal::RedisAway | Refusal::CallbackFailed | Refusal::Full | Refusal::Draining => {
+                (503, "Service Unavailable")
+            }
         }
     }
 
@@ -94,7 +99,9 @@ impl Refusal {
                 ("Connection", "Upgrade, close"),
             ],
             Refusal::TooManyFromAddress => &[("Retry-After", "5")],
-            Refusal::RedisAway | Refusal::Draining => &[("Retry-After", "2")],
+            Refusal::RedisAway | Refusal::CallbackFailed | Refusal::Draining => {
+                &[("Retry-After", "2")]
+            }
             Refusal::Full => &[("Retry-After", "10")],
             _ => &[],
         }
@@ -122,6 +129,7 @@ impl Refusal {
                 "the request's header fields are too large; clear the cookies of this site"
             }
             Refusal::RedisAway => "the message broker is away; try again shortly",
+            Refusal::CallbackFailed => "who you are cannot be found out now; try again shortly",
             Refusal::Full => "as many connections as this gateway may hold; try again later",
             Refusal::Draining => "this gateway is going down; try again",
         }
@@ -145,6 +153,7 @@ impl Refusal {
             Refusal::TooManyFromAddress => "too_many_from_address",
             Refusal::HeadTooLarge => "head_too_large",
             Refusal::RedisAway => "redis_away",
+            Refusal::CallbackFailed => "callback_failed",
             Refusal::Full => "full",
             Refusal::Draining => "draining",
         }

@@ -132,6 +132,10 @@ pub struct Tally {
     pub deliveries: u64,
     /// Persisted messages sent on connect or after an outage.
     pub snapshots: u64,
+    /// Calls that wait for a connection to the application now.
+    pub callback_waiting: u64,
+    /// Calls that the application has before it now.
+    pub callback_calling: u64,
     /// Sessions of Django that could not be read.
     pub bad_sessions: u64,
     /// Bytes handed to clients' sockets.

@@ -36,6 +36,7 @@ mod sim; // the seeded simulation
 // Real processes.
 mod access; // rules, origins, addresses
 mod attacks; // strangers who mean harm, and bursts that do it
+mod callback; // the application is asked
 mod cli; // the commands that people type
 mod nginx; // behind a real one, by the README
 mod original; // the package that we succeed, as publisher

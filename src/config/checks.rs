@@ -121,7 +121,6 @@ impl Config {
             return Err(unfit("callback_timeout", must));
         }
         // Else everybody would be nobody, and nobody would say why.
-        without(Source::Callback, true, "callback: it is not built yet")?;
         without(
             Source::Django,
             self.django.engine != DjangoEngine::SignedCookies && self.django.redis.is_some(),

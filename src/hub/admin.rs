@@ -25,12 +25,18 @@ impl Hub {
 
     /// Everything that is counted, as of now.
     pub fn tally(&self) -> Tally {
+        let calls = self
+            .application
+            .as_ref()
+            .map(|application| &application.calls);
         Tally {
             channels: self.channels.len() as u64,
             queued_bytes: self.frames.bytes() as u64,
             publish_queue: self.redis.publishes.len() as u64,
             link_ready: self.redis.is_proven(),
             redis_commands: self.redis.commands(),
+            callback_waiting: calls.map_or(0, |calls| calls.waiting() as u64),
+            callback_calling: calls.map_or(0, |calls| calls.calling() as u64),
             ..self.counts.clone()
         }
     }

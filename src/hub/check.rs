@@ -62,6 +62,16 @@ impl Hub {
                 "only the living are members"
             );
         }
+        if let Some(application) = &self.application {
+            application.calls.check();
+            for (ticket, id) in &application.awaited {
+                let waits = self.peers.session(*id).map(|session| &session.state);
+                assert!(
+                    matches!(waits, Some(State::Identifying(who)) if who.ticket() == Some(*ticket)),
+                    "verdicts are for those who wait for them"
+                );
+            }
+        }
         assert!(
             self.addresses.total() <= open + admitting,
             "addresses hold no dead sessions"

@@ -57,11 +57,11 @@ impl Hub {
                 }
             }
             Some(Heard::Value { channel, value }) => self.answered(now, channel, value),
+            Some(Heard::Session { id, stored }) => self.session_stored(now, id, stored),
             Some(Heard::Outlived(why)) => {
                 self.redis.outlived.get_or_insert(why);
             }
             Some(Heard::ValueRefused { channel, error }) => self.value_refused(now, channel, error),
-            Some(Heard::Session { id, stored }) => self.session_stored(now, id, stored),
             Some(Heard::Subscribed(channel)) => {
                 if let Some(channel) = self.channels.get_mut(channel) {
                     channel.subscription = Subscription::Confirmed;

@@ -79,6 +79,7 @@ impl Hub {
         match self.peers.get(id) {
             None => {}
             Some(Peer::Link) => self.give_up_link(now, lost.to_string()),
+            Some(Peer::Application) => self.application_lost(now, id, lost),
             Some(Peer::Backend) => {
                 if let Some(embedded) = &mut self.embedded {
                     embedded.lost(id);
@@ -134,6 +135,11 @@ impl Hub {
         self.frames.clear(&mut session.outbox, false);
         if door == Door::Client {
             self.counts.pending -= 1;
+        }
+        if let State::Identifying(identifying) = &was
+            && let Some(ticket) = identifying.ticket()
+        {
+            self.forget_question(ticket);
         }
         if matches!(was, State::Admitting(_)) {
             self.admitted -= 1;

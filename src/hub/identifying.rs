@@ -9,12 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Hub;
+use super::access::callback::{Question, Ticket};
 use super::access::testimony::Testimony;
 use super::access::{self, Step, Target};
 use super::redis::answers::StoredSession;
 use super::session::State;
 use crate::peer::PeerId;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 use crate::report::Report;
 use crate::tick::Tick;
 use crate::wire::http::Upgrade;
@@ -36,6 +37,8 @@ pub(crate) struct Identifying {
 #[derive(Debug)]
 enum Waits {
     Not,
+    /// For the application's verdict.
+    Judged(Ticket),
     /// For the session that Django stored under this key of its own.
     Stored(String),
 }
@@ -57,10 +60,19 @@ impl Identifying {
         identity.user.is_some() && identity.session.is_some()
     }
 
+    /// The right to the verdict that it waits for.
+    pub(crate) fn ticket(&self) -> Option<Ticket> {
+        match self.waits {
+            Waits::Judged(ticket) => Some(ticket),
+            Waits::Not | Waits::Stored(_) => None,
+        }
+    }
+
     /// What its client is told if the answer does not come.
     pub(crate) fn unanswered(&self) -> Refusal {
         match self.waits {
             Waits::Not => Refusal::TooLate,
+            Waits::Judged(_) => Refusal::CallbackFailed,
             Waits::Stored(_) => Refusal::RedisAway,
         }
     }
@@ -78,6 +90,7 @@ impl Hub {
                 Step::Unreadable(bad) => self.bad_session(id, bad.to_string()),
                 // Nothing that it could say would count.
                 Step::Stored { .. } if identifying.is_known() => {}
+                Step::Ask(question) => return self.ask(now, id, &question),
                 Step::Stored { key, redis_key } => {
                     identifying.waits = Waits::Stored(key);
                     if !self.redis.get_session(id, redis_key.as_bytes()) {
@@ -86,6 +99,28 @@ impl Hub {
                     return;
                 }
             }
+        }
+    }
+
+    /// Asked always, whoever is known already: the application says who it is and what it may in one.
+    fn ask(&mut self, now: Tick, id: PeerId, question: &Question) {
+        match self.ask_application(now, id, question) {
+            Ok(ticket) => {
+                if let Some(identifying) = self.identifying(id) {
+                    identifying.waits = Waits::Judged(ticket);
+                }
+            }
+            Err(refused) => self.refuse(now, id, refused),
+        }
+        self.heed_application(now);
+    }
+
+    /// The application lets a client in, on these terms.
+    pub(super) fn application_said(&mut self, now: Tick, id: PeerId, testimony: Testimony) {
+        if let Some(identifying) = self.identifying(id) {
+            identifying.waits = Waits::Not;
+            identifying.testimony.add(testimony);
+            self.identify(now, id);
         }
     }
 
@@ -102,6 +137,13 @@ impl Hub {
             // Logged out, or expired: not even the session is theirs.
             StoredSession::None => {}
             StoredSession::Unreadable(why) => self.bad_session(id, why),
+            StoredSession::Untold(why) => {
+                let refused = Refused {
+                    refusal: Refusal::RedisAway,
+                    why: Some(why),
+                };
+                return self.refuse(now, id, refused);
+            }
             StoredSession::Value(raw) => self.read_session(id, key, &raw, unix),
         }
         self.identify(now, id);

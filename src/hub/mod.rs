@@ -13,6 +13,7 @@ pub mod access;
 mod addresses;
 mod admin;
 mod admission;
+mod asking;
 mod backend;
 mod channels;
 mod check;
@@ -41,6 +42,7 @@ use bytes::Bytes;
 use self::access::subscriber::Subscriber;
 use self::access::{Access, AccessError};
 use self::addresses::Addresses;
+use self::asking::Application;
 use self::channels::Channels;
 use self::drain::Drain;
 use self::embedded::Embedded;
@@ -79,6 +81,7 @@ pub struct Hub {
     channels: Channels,
     redis: Redis,
     embedded: Option<Embedded>,
+    application: Option<Application>,
     frames: Frames,
     timers: Timers,
     addresses: Addresses,
@@ -102,12 +105,21 @@ pub struct Hub {
 /// What the reactor is to do with a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Connect to Redis, as this peer; say [`Hub::connected`] or [`Hub::lost`].
-    Connect(PeerId),
+    /// Connect, as this peer; say [`Hub::connected`] or [`Hub::lost`].
+    Connect(PeerId, To),
     /// Close our side of the connection; what the peer still sends is to be received.
     HalfClose(PeerId),
     /// Close the connection and forget it.
     Drop(PeerId),
+}
+
+/// Whom to connect to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    /// Redis.
+    Redis,
+    /// The application of [`Source::Callback`](crate::config::Source::Callback).
+    Application,
 }
 
 /// How a connection was lost.
@@ -146,6 +158,7 @@ impl Hub {
             channels: Channels::new(random.u64(..)),
             redis: Redis::new(&config, random.fork()),
             embedded: config.embedded.is_some().then(Embedded::new),
+            application: Application::new(&config),
             frames: Frames::default(),
             timers: Timers::default(),
             addresses: Addresses::default(),
@@ -198,8 +211,10 @@ impl Hub {
 
     /// The connection asked for by [`Action::Connect`] stands.
     pub fn connected(&mut self, now: Tick, id: PeerId) {
-        if self.redis.link.id() == Some(id) {
-            self.redis.connected(now);
+        match self.peers.get(id) {
+            Some(Peer::Link) if self.redis.link.id() == Some(id) => self.redis.connected(now),
+            Some(Peer::Application) => self.application_connected(now, id),
+            _ => {}
         }
     }
 
@@ -208,6 +223,7 @@ impl Hub {
         match self.peers.get(id) {
             None => {}
             Some(Peer::Link) => self.redis_spoke(now, bytes),
+            Some(Peer::Application) => self.application_spoke(now, id, bytes),
             Some(Peer::Backend) => {
                 if let Some(embedded) = &mut self.embedded {
                     embedded.received(now, id, bytes);
@@ -237,8 +253,9 @@ impl Hub {
         {
             let id = self.peers.insert(Peer::Link);
             self.redis.link.connecting(now, id);
-            self.actions.push_back(Action::Connect(id));
+            self.actions.push_back(Action::Connect(id, To::Redis));
         }
+        self.application_elapsed(now);
         self.look_again(now);
         self.expire_publishes(now);
         if let Some(embedded) = &mut self.embedded {
@@ -267,7 +284,10 @@ impl Hub {
     pub fn deadline(&self) -> Option<Tick> {
         let embedded = self.embedded.as_ref().and_then(Embedded::deadline);
         let drain = self.drain.as_ref().and_then(Drain::deadline);
+        let application = self.application.as_ref();
+        let application = application.and_then(|application| application.calls.deadline());
         [
+            application,
             self.timers.deadline(),
             self.redis.deadline(),
             embedded,

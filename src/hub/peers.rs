@@ -14,6 +14,8 @@ pub(crate) enum Peer {
     Session(Session),
     /// Redis.
     Link,
+    /// The application that is asked about clients.
+    Application,
     /// A client of the embedded Redis.
     Backend,
 }
@@ -58,14 +60,14 @@ impl Peers {
     pub(crate) fn session(&self, id: PeerId) -> Option<&Session> {
         match self.get(id)? {
             Peer::Session(session) => Some(session),
-            Peer::Link | Peer::Backend => None,
+            Peer::Link | Peer::Application | Peer::Backend => None,
         }
     }
 
     pub(crate) fn session_mut(&mut self, id: PeerId) -> Option<&mut Session> {
         match self.get_mut(id)? {
             Peer::Session(session) => Some(session),
-            Peer::Link | Peer::Backend => None,
+            Peer::Link | Peer::Application | Peer::Backend => None,
         }
     }
 
@@ -81,7 +83,7 @@ impl Peers {
                 },
                 session,
             )),
-            Peer::Link | Peer::Backend => None,
+            Peer::Link | Peer::Application | Peer::Backend => None,
         }
     }
 
@@ -96,7 +98,7 @@ impl Peers {
                     },
                     session,
                 )),
-                Peer::Link | Peer::Backend => None,
+                Peer::Link | Peer::Application | Peer::Backend => None,
             })
     }
 

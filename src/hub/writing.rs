@@ -11,6 +11,11 @@ impl Hub {
     pub fn sent(&mut self, id: PeerId, n: usize) {
         match self.peers.get_mut(id) {
             None => {}
+            Some(Peer::Application) => {
+                if let Some(application) = &mut self.application {
+                    application.calls.sent(id, n);
+                }
+            }
             Some(Peer::Link) => {
                 if let Link::Up(up) = &mut self.redis.link {
                     up.advance(n);
@@ -40,6 +45,10 @@ impl Hub {
         {
             return Some(up.id);
         }
+        let application = self.application.as_mut();
+        if let Some(id) = application.and_then(|application| application.calls.next_write()) {
+            return Some(id);
+        }
         while let Some(id) = self.embedded.as_mut().and_then(Embedded::next_dirty) {
             if !self.end_finished_backend(id) {
                 return Some(id);
@@ -57,13 +66,21 @@ impl Hub {
     /// Does somebody wait to be named by [`Hub::next_write`]?
     pub fn has_writes(&self) -> bool {
         let link = matches!(&self.redis.link, Link::Up(up) if up.is_dirty());
-        link || !self.dirty.is_empty() || self.embedded.as_ref().is_some_and(Embedded::has_dirty)
+        let application = self.application.as_ref();
+        let asks = application.is_some_and(|application| application.calls.has_writes());
+        link || asks
+            || !self.dirty.is_empty()
+            || self.embedded.as_ref().is_some_and(Embedded::has_dirty)
     }
 
     /// What to write to a peer now: in place where it can be, else gathered into `cork`. Empty is nothing.
     pub fn pending<'a>(&'a self, id: PeerId, cork: &'a mut Vec<u8>) -> &'a [u8] {
         match self.peers.get(id) {
             None => &[],
+            Some(Peer::Application) => self
+                .application
+                .as_ref()
+                .map_or(&[], |application| application.calls.pending(id)),
             Some(Peer::Link) => match &self.redis.link {
                 Link::Up(up) => up.pending(),
                 _ => &[],

@@ -1,10 +1,10 @@
-//! Connecting to Redis: looking its name up, and trying its addresses in turn.
+//! Connecting to Redis and to the application: looking a name up, and trying its addresses in turn.
 //!
 //! A name server may take many seconds, and the reactor has one thread; so a name is looked up on a thread of its
 //! own, which ends with the answer. An address needs none. A name server that takes longer than the hub has patience
 //! is asked once all the same: its answer serves the try that waits for it then.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -16,18 +16,30 @@ use mio::net::{TcpStream, UnixStream};
 
 use super::socket::Stream;
 use crate::config::RedisAddress;
+use crate::hub::To;
 use crate::peer::PeerId;
 
-/// The connection under way, and answers of name servers.
+/// One for each that is connected to.
+#[derive(Debug)]
+pub(crate) struct Connectors {
+    pub(crate) redis: Connector,
+    pub(crate) application: Option<Connector>,
+}
+
+/// The connections to one address that are under way, and answers of name servers.
 #[derive(Debug)]
 pub(crate) struct Connector {
     address: RedisAddress,
-    /// Addresses not yet tried, for this peer.
-    left: Option<(PeerId, VecDeque<SocketAddr>)>,
-    /// The peer that waits for the name server's answer.
-    waiting: Option<PeerId>,
+    /// Addresses not yet tried, for these peers.
+    left: BTreeMap<PeerId, VecDeque<SocketAddr>>,
+    /// The peers that wait for the name server's answer.
+    waiting: Vec<PeerId>,
+    /// The peers that have it.
+    looked_up: VecDeque<PeerId>,
     /// A name server is asked.
     asked: bool,
+    /// What it said last.
+    answer: Result<Vec<SocketAddr>, String>,
     answers: Receiver<Answer>,
     answered: Sender<Answer>,
     waker: Arc<Waker>,
@@ -35,15 +47,43 @@ pub(crate) struct Connector {
 
 type Answer = io::Result<Vec<SocketAddr>>;
 
+impl Connectors {
+    /// The one to these.
+    pub(crate) fn to(&mut self, to: To) -> Option<&mut Connector> {
+        match to {
+            To::Redis => Some(&mut self.redis),
+            To::Application => self.application.as_mut(),
+        }
+    }
+
+    /// A name that was looked up.
+    pub(crate) fn looked_up(&mut self) -> Option<(PeerId, To, io::Result<Stream>)> {
+        [To::Redis, To::Application].into_iter().find_map(|to| {
+            let (id, stream) = self.to(to)?.looked_up()?;
+            Some((id, to, stream))
+        })
+    }
+
+    /// Nobody wants this connection any more.
+    pub(crate) fn forget(&mut self, id: PeerId) {
+        self.redis.forget(id);
+        if let Some(application) = &mut self.application {
+            application.forget(id);
+        }
+    }
+}
+
 impl Connector {
     /// `waker` wakes the reactor when a name server has answered.
     pub(crate) fn new(address: RedisAddress, waker: Arc<Waker>) -> Connector {
         let (answered, answers) = channel();
         Connector {
             address,
-            left: None,
-            waiting: None,
+            left: BTreeMap::new(),
+            waiting: Vec::new(),
+            looked_up: VecDeque::new(),
             asked: false,
+            answer: Ok(Vec::new()),
             answers,
             answered,
             waker,
@@ -52,7 +92,7 @@ impl Connector {
 
     /// Begins: a stream being connected, or `None` if the name is being looked up.
     pub(crate) fn begin(&mut self, id: PeerId) -> io::Result<Option<Stream>> {
-        self.left = None;
+        self.left.remove(&id);
         match &self.address {
             RedisAddress::Unix(path) => UnixStream::connect(path).map(Stream::Unix).map(Some),
             RedisAddress::Tcp { host, port } => match host.parse::<IpAddr>() {
@@ -62,35 +102,39 @@ impl Connector {
         }
     }
 
-    /// A name that was looked up: whose it is, and a stream being connected to its first address.
+    /// A name that was looked up: for whom, and a stream being connected to its first address.
     pub(crate) fn looked_up(&mut self) -> Option<(PeerId, io::Result<Stream>)> {
-        let answer = self.answers.try_recv().ok()?;
-        self.asked = false;
-        let id = self.waiting.take()?;
-        let stream = answer.and_then(|addresses| {
-            self.left = Some((id, addresses.into()));
-            self.try_next(id)
-                .unwrap_or_else(|| Err(io::Error::other("its name has no address")))
-        });
+        if let Ok(answer) = self.answers.try_recv() {
+            self.asked = false;
+            self.answer = answer.map_err(|error| error.to_string());
+            self.looked_up.extend(self.waiting.drain(..));
+        }
+        let id = self.looked_up.pop_front()?;
+        let stream = match &self.answer {
+            Ok(addresses) => {
+                self.left.insert(id, addresses.clone().into());
+                self.try_next(id)
+                    .unwrap_or_else(|| Err(io::Error::other("its name has no address")))
+            }
+            Err(error) => Err(io::Error::other(error.clone())),
+        };
         Some((id, stream))
     }
 
     /// The last address did not answer: a stream being connected to the next, if there is one.
     pub(crate) fn try_next(&mut self, id: PeerId) -> Option<io::Result<Stream>> {
-        let (whose, left) = self.left.as_mut()?;
-        if *whose != id {
-            return None;
-        }
-        left.pop_front().map(connect)
+        self.left.get_mut(&id)?.pop_front().map(connect)
     }
 
     /// Nobody wants this connection any more. Its place may soon be another's, so nothing may come for it later.
     pub(crate) fn forget(&mut self, id: PeerId) {
-        self.waiting = self.waiting.filter(|waiting| *waiting != id);
+        self.left.remove(&id);
+        self.waiting.retain(|waiting| *waiting != id);
+        self.looked_up.retain(|waiting| *waiting != id);
     }
 
     fn look_up(&mut self, id: PeerId, host: String, port: u16) -> io::Result<()> {
-        self.waiting = Some(id);
+        self.waiting.push(id);
         if self.asked {
             return Ok(());
         }

@@ -1,58 +1,73 @@
-//! The turn's steps that bring the connection to Redis about.
+//! The turn's steps that bring connections to Redis and to the application about.
 
 use std::fs::File;
 use std::io;
 
 use super::reactor::{Reactor, at};
 use super::socket::{Readable, Socket, Stream};
-use crate::hub::Lost;
+use crate::hub::{Lost, To};
 use crate::peer::PeerId;
 use crate::tick::Tick;
 
 impl Reactor {
     /// The hub wants a connection.
-    pub(super) fn begin_connect(&mut self, now: Tick, id: PeerId) {
+    pub(super) fn begin_connect(&mut self, now: Tick, id: PeerId, to: To) {
         // Whoever took the last descriptor: the way to Redis has one.
         self.spare = None;
-        match self.connector.begin(id) {
-            Ok(None) => {}
-            Ok(Some(stream)) => self.connect(now, id, Ok(stream)),
-            Err(error) => self.connect(now, id, Err(error)),
+        match self.connectors.to(to).map(|connector| connector.begin(id)) {
+            None | Some(Ok(None)) => {}
+            Some(Ok(Some(stream))) => self.connect(now, id, to, Ok(stream)),
+            Some(Err(error)) => self.connect(now, id, to, Err(error)),
         }
         self.spare = File::open("/dev/null").ok();
     }
 
-    pub(super) fn connect(&mut self, now: Tick, id: PeerId, stream: io::Result<Stream>) {
+    pub(super) fn connect(&mut self, now: Tick, id: PeerId, to: To, stream: io::Result<Stream>) {
         let socket = stream.and_then(|stream| Socket::connecting(id, stream, self.poll.registry()));
         match socket {
             Ok(socket) => {
                 self.put(socket);
-                self.connecting = Some(id);
+                self.connecting.retain(|(connecting, _)| *connecting != id);
+                self.connecting.push((id, to));
                 // A unix socket is connected at once and may send no event for it.
-                self.try_connected(now, id);
+                self.try_connected(now, id, to);
             }
-            Err(error) => self.connect_next(now, id, &error),
+            Err(error) => self.connect_next(now, id, to, &error),
         }
     }
 
-    fn connect_next(&mut self, now: Tick, id: PeerId, error: &io::Error) {
-        match self.connector.try_next(id) {
-            Some(stream) => self.connect(now, id, stream),
+    /// Is this peer still being connected?
+    pub(super) fn connecting_to(&self, id: PeerId) -> Option<To> {
+        let mut connecting = self.connecting.iter();
+        connecting
+            .find(|(connecting, _)| *connecting == id)
+            .map(|(_, to)| *to)
+    }
+
+    fn connect_next(&mut self, now: Tick, id: PeerId, to: To, error: &io::Error) {
+        let next = self
+            .connectors
+            .to(to)
+            .and_then(|connector| connector.try_next(id));
+        match next {
+            Some(stream) => self.connect(now, id, to, stream),
             None => self.hub.lost(now, id, Lost::Failed(error.to_string())),
         }
     }
 
-    pub(super) fn try_connected(&mut self, now: Tick, id: PeerId) {
+    pub(super) fn try_connected(&mut self, now: Tick, id: PeerId, to: To) {
         let Some(socket) = at(&mut self.sockets, id) else {
             return;
         };
         match socket.connected() {
             None => {}
-            Some(Err(error)) => self.connect_next(now, id, &error),
+            Some(Err(error)) => self.connect_next(now, id, to, &error),
             Some(Ok(())) => {
                 socket.readable = Readable::Ready;
-                self.connecting = None;
-                self.link = Some(id);
+                self.connecting.retain(|(connecting, _)| *connecting != id);
+                if to == To::Redis {
+                    self.link = Some(id);
+                }
                 self.unblock(now, id);
                 self.hub.connected(now, id);
                 self.list(id);

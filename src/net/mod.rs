@@ -23,10 +23,10 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tracing::{info, warn};
 
 use self::clock::Clock;
-use self::connect::Connector;
+use self::connect::{Connector, Connectors};
 use self::listener::Listener;
 use self::reactor::{Reactor, WAKER};
-use crate::config::{Config, Listen, RedisAddress};
+use crate::config::{Config, Listen, RedisAddress, Source};
 use crate::hub::Hub;
 use crate::hub::access::AccessError;
 use crate::hub::access::subscriber::Subscriber;
@@ -93,7 +93,11 @@ impl Gateway {
         mut config: Config,
         subscriber: Box<dyn Subscriber>,
     ) -> Result<Gateway, ServeError> {
-        let files = fit_to_descriptors(&mut config);
+        let calls = match config.identity.contains(&Source::Callback) {
+            true => config.callback.connections_max as u64,
+            false => 0,
+        };
+        let files = fit_to_descriptors(&mut config, calls);
         let mut listeners = Vec::new();
         let mut bound = Bound {
             clients: Vec::new(),
@@ -122,11 +126,15 @@ impl Gateway {
         }
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        let connector = Connector::new(config.redis.address.clone(), Arc::clone(&waker));
+        let connectors = Connectors {
+            redis: Connector::new(config.redis.address.clone(), Arc::clone(&waker)),
+            application: (config.callback.url.as_ref())
+                .map(|url| Connector::new(url.address.clone(), Arc::clone(&waker))),
+        };
         let clock = Clock::start();
         let hub = Hub::new(config, subscriber, fastrand::u64(..), clock.unix())?;
-        let mut reactor = Reactor::new(hub, clock, poll, listeners, connector)?;
-        reactor.client_descriptors = files.saturating_sub(RESERVED_DESCRIPTORS);
+        let mut reactor = Reactor::new(hub, clock, poll, listeners, connectors)?;
+        reactor.client_descriptors = files.saturating_sub(RESERVED_DESCRIPTORS + calls);
         Ok(Gateway {
             reactor,
             bound,
@@ -182,8 +190,9 @@ fn tcp(listen: &Listen) -> Option<SocketAddr> {
     }
 }
 
-/// Raises the limit of open files as far as it may be, and takes no more sessions than it allows. Returns the limit.
-fn fit_to_descriptors(config: &mut Config) -> u64 {
+/// Raises the limit of open files as far as it may be, and takes no more sessions than it allows. `calls` are
+/// those to the application, a descriptor each. Returns the limit.
+fn fit_to_descriptors(config: &mut Config, calls: u64) -> u64 {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
         let raised = rustix::process::Rlimit {
@@ -195,7 +204,7 @@ fn fit_to_descriptors(config: &mut Config) -> u64 {
         }
     }
     let files = limit.current.unwrap_or(u64::MAX);
-    let room = usize::try_from(files.saturating_sub(OTHER_DESCRIPTORS))
+    let room = usize::try_from(files.saturating_sub(OTHER_DESCRIPTORS + calls))
         .unwrap_or(usize::MAX)
         .max(1);
     if config.limits.sessions_max > room {

@@ -19,13 +19,13 @@ use mio::{Events, Poll, Token, Waker};
 use tracing::error;
 
 use super::clock::Clock;
-use super::connect::Connector;
+use super::connect::Connectors;
 use super::listener::Listener;
 use super::reading::READ_BYTES;
 use super::signals::Signals;
 use super::socket::{Readable, Socket};
 use super::tell::tell;
-use crate::hub::{Action, Hub, Lost};
+use crate::hub::{Action, Hub, Lost, To};
 use crate::peer::PeerId;
 use crate::tick::Tick;
 
@@ -49,15 +49,15 @@ pub(super) struct Reactor {
     pub(super) clock: Clock,
     pub(super) listeners: Vec<Listener>,
     pub(super) signals: Option<Signals>,
-    pub(super) connector: Connector,
+    pub(super) connectors: Connectors,
     pub(super) drain: Arc<AtomicBool>,
     pub(super) sockets: Vec<Option<Socket>>,
     /// Sockets with something to read, each once.
     pub(super) readable: VecDeque<PeerId>,
     /// Sockets with more to write than one turn's budget.
     unwritten: VecDeque<PeerId>,
-    /// Redis, while it is being connected.
-    pub(super) connecting: Option<PeerId>,
+    /// Redis and the application, while they are being connected.
+    pub(super) connecting: Vec<(PeerId, To)>,
     /// Redis.
     pub(super) link: Option<PeerId>,
     /// When Redis was read last.
@@ -100,7 +100,7 @@ impl Reactor {
         clock: Clock,
         poll: Poll,
         mut listeners: Vec<Listener>,
-        connector: Connector,
+        connectors: Connectors,
     ) -> io::Result<Reactor> {
         for (at, listener) in listeners.iter_mut().enumerate() {
             listener.register(
@@ -114,12 +114,12 @@ impl Reactor {
             clock,
             listeners,
             signals: None,
-            connector,
+            connectors,
             drain: Arc::default(),
             sockets: Vec::new(),
             readable: VecDeque::new(),
             unwritten: VecDeque::new(),
-            connecting: None,
+            connecting: Vec::new(),
             link: None,
             redis_read_at: Tick::ZERO,
             scratch: vec![0; READ_BYTES].into_boxed_slice(),
@@ -196,8 +196,10 @@ impl Reactor {
                         listener.ready = true;
                     }
                 }
-                Source::Peer(id) if self.connecting == Some(id) => self.try_connected(now, id),
-                Source::Peer(id) => self.note_peer(now, id, event),
+                Source::Peer(id) => match self.connecting_to(id) {
+                    Some(to) => self.try_connected(now, id, to),
+                    None => self.note_peer(now, id, event),
+                },
             }
         }
     }
@@ -231,7 +233,7 @@ impl Reactor {
     fn act(&mut self, now: Tick) {
         while let Some(action) = self.hub.next_action() {
             match action {
-                Action::Connect(id) => self.begin_connect(now, id),
+                Action::Connect(id, to) => self.begin_connect(now, id, to),
                 Action::HalfClose(id) => {
                     if let Some(socket) = at(&mut self.sockets, id) {
                         socket.half_close();
@@ -243,8 +245,8 @@ impl Reactor {
                     {
                         *slot = None;
                     }
-                    self.connector.forget(id);
-                    self.connecting = self.connecting.filter(|connecting| *connecting != id);
+                    self.connectors.forget(id);
+                    self.connecting.retain(|(connecting, _)| *connecting != id);
                     self.link = self.link.filter(|link| *link != id);
                 }
             }
@@ -316,8 +318,8 @@ impl Reactor {
         if self.drain.load(Ordering::Acquire) {
             self.hub.drain(now);
         }
-        while let Some((id, stream)) = self.connector.looked_up() {
-            self.connect(now, id, stream);
+        while let Some((id, to, stream)) = self.connectors.looked_up() {
+            self.connect(now, id, to, stream);
         }
     }
 

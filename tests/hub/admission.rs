@@ -1,6 +1,6 @@
 //! From accept to the 101, or to a refusal.
 
-use ws4redis::config::{Require, Rule};
+use ws4redis::config::{Require, Rule, Source};
 use ws4redis::peer::Door;
 use ws4redis::refusal::Refusal;
 use ws4redis::report::Report;
@@ -18,6 +18,10 @@ fn refused_for(refusal: Refusal) -> (World, Who) {
                 allow: None,
                 require: Some(Require::User),
             });
+        }
+        if refusal == Refusal::CallbackFailed {
+            config.identity = vec![Source::Callback];
+            config.callback.url = "http://app/".parse().ok();
         }
         let limits = &mut config.limits;
         match refusal {
@@ -54,6 +58,10 @@ fn refused_for(refusal: Refusal) -> (World, Who) {
         Refusal::RedisAway => {
             world.redis.mood.refuses = true;
             world.cut();
+            right
+        }
+        Refusal::CallbackFailed => {
+            world.application.refuses = true;
             right
         }
         Refusal::Draining => {

@@ -111,7 +111,7 @@ fn histogram(world: &mut World, expected: &[u8], tenths: usize) -> Vec<usize> {
     for _ in 0..tenths {
         world.now += ms(100);
         world.elapsed();
-        while !matches!(world.hub.next_action(), None | Some(Action::Connect(_))) {}
+        while !matches!(world.hub.next_action(), None | Some(Action::Connect(..))) {}
         let mut pinged: Vec<PeerId> = Vec::new();
         let mut count = 0;
         while let Some(id) = world.hub.next_write() {

@@ -2,6 +2,7 @@
 
 mod access; // who is it, and what may they
 mod admission; // from accept to the 101, or to a refusal
+mod asking; // the application is asked
 mod beats; // heartbeats and pings
 mod delivery; // live messages
 mod drain; // going down

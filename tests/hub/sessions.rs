@@ -167,6 +167,22 @@ fn nobody_is_let_in_while_redis_has_not_said_who_it_is() {
 }
 
 #[test]
+fn a_redis_that_does_not_say_whose_session_it_is_lets_nobody_in() {
+    for loads in [true, false] {
+        let mut world = World::new(cached);
+        world.redis.set(PLACE, JOHN);
+        world.redis.mood.loads = loads;
+        world.redis.mood.denied_keys = !loads;
+        let who = asked(&mut world, KEY);
+        world.run();
+        assert_eq!(world.clients[who].status(), Some(503));
+        let told = if loads { "LOADING" } else { "NOPERM" };
+        let is_told = |report: &Report| matches!(report, Report::Refused { why: Some(why), .. } if why.contains(told));
+        assert!(world.reports.iter().any(is_told), "{:?}", world.reports);
+    }
+}
+
+#[test]
 fn who_leaves_while_redis_is_asked_leaves_nothing_behind_and_frames_sent_early_are_kept() {
     let mut world = World::new(cached);
     world.redis.set(PLACE, JOHN);

@@ -4,6 +4,7 @@
 //! [`World::advance`] goes from deadline to deadline. After every turn the hub's invariants are checked, and that
 //! it does not ask to be woken in the past.
 
+pub(crate) mod application;
 pub(crate) mod client;
 pub(crate) mod redis;
 mod resp;
@@ -13,12 +14,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use ws4redis::close::Close;
-use ws4redis::hub::{Action, Hub, Lost};
+use ws4redis::hub::{Action, Hub, Lost, To};
 use ws4redis::peer::{Door, From, PeerId};
 use ws4redis::report::Report;
 use ws4redis::tick::Tick;
 use ws4redis::{Config, RedisSubscriber};
 
+use application::Application;
 use client::{Client, Request};
 use redis::Redis;
 
@@ -26,6 +28,7 @@ use redis::Redis;
 pub(crate) struct World {
     pub(crate) hub: Hub,
     pub(crate) redis: Redis,
+    pub(crate) application: Application,
     pub(crate) clients: Vec<Client>,
     pub(crate) now: Tick,
     pub(crate) reports: Vec<Report>,
@@ -90,6 +93,7 @@ impl World {
         World {
             hub: Hub::new(config, Box::new(RedisSubscriber), seed, UNIX).unwrap(),
             redis: Redis::default(),
+            application: Application::default(),
             clients: Vec::new(),
             now: Tick::ZERO,
             reports: Vec::new(),
@@ -200,6 +204,7 @@ impl World {
     pub(crate) fn turn(&mut self) -> bool {
         self.redis.elapsed(self.now);
         let mut busy = self.hear_redis();
+        busy |= self.hear_application();
         busy |= self.hear_clients();
         busy |= self.elapse();
         busy |= self.act();
@@ -232,6 +237,17 @@ impl World {
             self.note();
         }
         waiting > 0
+    }
+
+    /// Answers of the application to the hub.
+    fn hear_application(&mut self) -> bool {
+        let mut busy = false;
+        while let Some((id, mut bytes)) = self.application.say() {
+            busy = true;
+            self.hub.received(self.now, id, &mut bytes);
+            self.note();
+        }
+        busy
     }
 
     /// Bytes from clients to the hub, and news of those who left.
@@ -294,7 +310,11 @@ impl World {
         while let Some(action) = self.hub.next_action() {
             busy = true;
             match action {
-                Action::Connect(id) => {
+                Action::Connect(id, To::Application) => match self.application.connect(id) {
+                    Ok(()) => self.hub.connected(self.now, id),
+                    Err(why) => self.hub.lost(self.now, id, Lost::Failed(why)),
+                },
+                Action::Connect(id, To::Redis) => {
                     assert_eq!(self.link, None, "one link at a time");
                     self.link = Some(id);
                     match self.redis.connect() {
@@ -312,6 +332,7 @@ impl World {
                     self.link = None;
                     self.redis.cut();
                 }
+                Action::Drop(id) if !self.by_id.contains_key(&id) => self.application.drop(id),
                 Action::Drop(id) => {
                     let client = self.client_of(id).unwrap();
                     assert!(!client.is_dropped, "dropped once");
@@ -337,6 +358,15 @@ impl World {
     }
 
     fn write_to(&mut self, id: PeerId) {
+        while self.application.has(id) {
+            let bytes = self.hub.pending(id, &mut self.cork);
+            if bytes.is_empty() {
+                return;
+            }
+            let n = self.pace.some(bytes.len()).max(1);
+            self.application.hear(id, &bytes[..n]);
+            self.hub.sent(id, n);
+        }
         if self.link == Some(id) {
             loop {
                 let bytes = self.hub.pending(id, &mut self.cork);

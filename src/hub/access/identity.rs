@@ -10,14 +10,16 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
+use super::callback::Question;
 use super::jwt::{self, Claims};
 use super::signed_headers::SignatureRefused;
 use super::testimony::Testimony;
-use super::{Access, Step};
+use super::{Access, Step, Target};
 use crate::channel::Identity;
 use crate::config::{Config, Source};
 use crate::refusal::{Refusal, Refused};
 use crate::wire::http::{Field, Head};
+use crate::wire::http_client::forwardable;
 
 /// The user's name, percent-encoded.
 pub const USER_HEADER: &str = "X-Ws4redis-User";
@@ -31,6 +33,7 @@ impl Access {
     pub(super) fn identify(
         &self,
         head: &Head<'_>,
+        target: &Target,
         config: &Config,
         trusted: bool,
         unix: Duration,
@@ -47,7 +50,11 @@ impl Access {
                     steps.extend(self.stored(head, &config.session_cookie, unix));
                     continue;
                 }
-                Source::Headers | Source::Callback => continue,
+                Source::Callback => {
+                    steps.push_back(Step::Ask(Box::new(question(head, target))));
+                    continue;
+                }
+                Source::Headers => continue,
             };
             steps.push_back(Step::Said(Box::new(said)));
         }
@@ -97,6 +104,15 @@ impl Access {
                 Err(refused) => Err(forbidden(refused)),
             },
         }
+    }
+}
+
+fn question(head: &Head<'_>, target: &Target) -> Question {
+    Question {
+        forwarded: forwardable(head),
+        original_uri: head.target.to_owned(),
+        facility: target.facility.clone(),
+        flags: target.flags.clone(),
     }
 }
 
@@ -171,7 +187,8 @@ mod tests {
                     X-Ws4redis-Groups: a, b%2Cc\r\nX-Ws4redis-Session: of-header\r\n\r\n";
         let identified = http::with_head(head.as_bytes(), 8_192, |head, _| {
             let access = Access::new(config).unwrap();
-            access.identify(head, config, trusted, Duration::ZERO)
+            let target = Target::new("/ws/f", "", config, &access.rules).unwrap();
+            access.identify(head, &target, config, trusted, Duration::ZERO)
         });
         let mut testimony = Testimony::default();
         for step in identified.unwrap().unwrap().unwrap() {

@@ -1,9 +1,5 @@
 //! Who is it, and what may they: from a request to a grant, or to a refusal.
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the hub asks nobody yet; its tests do")
-)]
 pub(crate) mod callback;
 pub(crate) mod django;
 pub mod forwarded;
@@ -23,6 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use thiserror::Error;
 
+use self::callback::Question;
 use self::django::DjangoSessions;
 use self::jwt::{Algorithm, JwtConfig, KeyError, Places, Verifier};
 use self::rules::Rules;
@@ -54,6 +51,8 @@ pub(crate) enum Step {
     Unreadable(Bad),
     /// Ask Redis for a session of Django.
     Stored { key: String, redis_key: String },
+    /// Ask the application.
+    Ask(Box<Question>),
 }
 
 /// Keys that cannot be used: the operator's fault.
@@ -136,7 +135,7 @@ impl Access {
         let target = Target::new(path, query, config, &self.rules)?;
         let upgrade = Upgrade::from_head(head)?;
         origin::check(head, trusted, config)?;
-        let steps = self.identify(head, config, trusted, unix)?;
+        let steps = self.identify(head, &target, config, trusted, unix)?;
         Ok((upgrade, target, steps))
     }
 }

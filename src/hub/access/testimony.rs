@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::callback::Answer;
 use super::jwt::Claims;
 use crate::channel::Identity;
 
@@ -41,6 +42,23 @@ impl Testimony {
         self.subscribe.extend(next.subscribe);
         self.publish.extend(next.publish);
         self.expires = [self.expires, next.expires].into_iter().flatten().min();
+    }
+}
+
+impl Testimony {
+    /// What the application says, at this time (since 1970).
+    pub(crate) fn of_answer(answer: Answer, unix: Duration) -> Testimony {
+        Testimony {
+            identity: Identity {
+                user: answer.user,
+                groups: answer.groups,
+                session: answer.session,
+            },
+            channels: answer.channels.map(lower_case),
+            subscribe: answer.subscribe.unwrap_or_default(),
+            publish: answer.publish.unwrap_or_default(),
+            expires: answer.expires_in.map(|time| unix.saturating_add(time)),
+        }
     }
 }
 

@@ -37,12 +37,12 @@ pub(crate) enum Heard<'a> {
         channel: ChannelId,
         value: Option<Bytes>,
     },
+    /// The answer to GET, of a session of Django.
+    Session { id: PeerId, stored: StoredSession },
     /// The link has outlived its use, and why; what Redis has said already still counts.
     Outlived(String),
     /// GET is refused.
     ValueRefused { channel: ChannelId, error: String },
-    /// The answer to GET, of a session of Django.
-    Session { id: PeerId, stored: StoredSession },
     /// The nonce is back.
     Canary(Duration),
     /// A client's publish is done.
@@ -60,8 +60,10 @@ pub(crate) enum StoredSession {
     None,
     /// This.
     Value(Bytes),
-    /// Nothing that a session can be: too large, of another type, or not for us to read.
+    /// Nothing that a session can be: too large, or of another type.
     Unreadable(String),
+    /// There may be one, but Redis does not say: it still loads, or does not let us read it.
+    Untold(String),
 }
 
 /// The link must be given up, and why, in a line for the operator.
@@ -125,7 +127,12 @@ pub(crate) fn understand(
             let stored = match reply {
                 Reply::Null => StoredSession::None,
                 Reply::Bulk(value) => StoredSession::Value(value),
-                Reply::Error(error) => StoredSession::Unreadable(format!("GET: {error}")),
+                Reply::Error(error) if error.starts_with("WRONGTYPE") => {
+                    StoredSession::Unreadable(format!("GET: {error}"))
+                }
+                Reply::Error(error) => {
+                    StoredSession::Untold(format!("GET of a session was answered with {error}"))
+                }
                 _ => StoredSession::Unreadable("GET: too large, or no string".to_owned()),
             };
             Ok(Heard::Session { id, stored })

@@ -14,7 +14,6 @@ use std::collections::VecDeque;
 
 pub(crate) use self::calls::Ticket;
 pub(crate) use self::question::Question;
-#[cfg_attr(not(test), expect(unused_imports, reason = "the hub asks nobody yet"))]
 pub(crate) use self::verdict::Answer;
 pub(crate) use self::verdict::{Failure, Verdict};
 

@@ -1,5 +1,7 @@
 //! What the application is asked about one client.
 
+use std::fmt;
+
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::channel::Audience;
@@ -27,6 +29,13 @@ pub(crate) struct Question {
     pub(crate) facility: String,
     /// Its flags, lower case, unknown ones too.
     pub(crate) flags: Vec<String>,
+}
+
+/// Without what is in it: cookies and tokens.
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Question({})", self.facility)
+    }
 }
 
 impl Question {
