@@ -153,6 +153,46 @@ fn an_untrusted_peer_is_counted_by_its_own_address_whatever_it_tells() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the gateway goes by the real clock, and so must what is dated here"
+)]
+fn a_session_ends_with_its_token_by_the_clock_on_the_wall() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use std::time::{SystemTime, UNIX_EPOCH};
+    let key = "a key for tests, of thirty-two bytes or so";
+    let (_dir, path) = file(key);
+    let gateway = Gateway::start_embedded(&[
+        "--identity=jwt",
+        "--jwt-key-file",
+        &path,
+        "--jwt-algorithms=HS256",
+        "--jwt-leeway=0s",
+    ]);
+    let token = |seconds: f64| {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let expires = unix.as_secs_f64() + seconds;
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#);
+        let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"sub":"john","exp":{expires:.3}}}"#));
+        let message = format!("{header}.{claims}");
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key.as_bytes());
+        let tag = ring::hmac::sign(&key, message.as_bytes());
+        format!("Bearer {message}.{}", URL_SAFE_NO_PAD.encode(tag))
+    };
+    assert_eq!(
+        status(&gateway, "f", &[("Authorization", &token(-1.0))]),
+        403
+    );
+    let brief = token(3.0);
+    let mut john = gateway
+        .client_with("f?subscribe-user", &[("Authorization", &brief)])
+        .unwrap();
+    assert_eq!(john.closed(), (4401, "expired".to_owned()));
+    assert_eq!(status(&gateway, "f", &[("Authorization", &brief)]), 403);
+}
+
+#[test]
 fn an_address_that_knocks_too_often_is_turned_away_before_it_is_judged() {
     let mut config = Config::default();
     config.limits.handshakes_per_second_per_address_max = 2;

@@ -9,7 +9,9 @@ use std::io::{Write, stdout};
 
 use rustix::process::{Resource, getrlimit};
 use ws4redis::channel::{self, Audience};
+use ws4redis::config::Source;
 use ws4redis::hub::access::Access;
+use ws4redis::hub::access::django::DjangoSessions;
 use ws4redis::wire::resp::Reply;
 use ws4redis::{Config, RedisStore, StoreError};
 
@@ -193,6 +195,9 @@ const ON_CHANNELS: [&[&str]; 5] = [
 /// What is done on the channel by which the gateway proves its link: no keys.
 const ON_PROBE: [&[&str]; 2] = [&["SUBSCRIBE"], &["PUBLISH", "x"]];
 
+/// What is done on the sessions of Django.
+const ON_SESSIONS: [&[&str]; 1] = [&["GET"]];
+
 fn check_rights(
     report: &mut Report,
     config: &Config,
@@ -250,13 +255,16 @@ fn check_rights(
 fn questions(config: &Config) -> Vec<Vec<String>> {
     let prefix = &config.prefix;
     let named = |audience| channel::named(prefix, audience, "check", "ws4redis-check");
-    let channels: [(String, &[&[&str]]); 5] = [
+    let mut channels: Vec<(String, &[&[&str]])> = vec![
         (channel::broadcast(prefix, "ws4redis-check"), &ON_CHANNELS),
         (named(Audience::User), &ON_CHANNELS),
         (named(Audience::Group), &ON_CHANNELS),
         (named(Audience::Session), &ON_CHANNELS),
         (channel::probe(prefix, 0), &ON_PROBE),
     ];
+    if let Some(key) = session(config, "ws4redischeck") {
+        channels.push((key, &ON_SESSIONS));
+    }
     let mut questions = vec![vec!["MULTI".to_owned()]];
     for (channel, commands) in channels {
         for command in commands {
@@ -281,5 +289,16 @@ fn acl(config: &Config) -> String {
         let word = audience.word();
         rule += &format!(" ~{prefix}{word}:* &{prefix}{word}:*");
     }
+    // Where a session is read; the pattern is as narrow as its keys are.
+    if let Some(key) = session(config, "00000000") {
+        rule += &format!(" ~{}*", key.trim_end_matches('0'));
+    }
     rule + &format!(" &{prefix}ws4redis:probe:*")
+}
+
+/// The key of a session of Django, if sessions are looked for in Redis.
+fn session(config: &Config, session_key: &str) -> Option<String> {
+    let is_source = config.identity.contains(&Source::Django);
+    let sessions = is_source.then(|| DjangoSessions::new(&config.django))?;
+    sessions.redis_key(session_key)
 }

@@ -122,6 +122,64 @@ fn the_recommended_rule_is_enough_for_the_gateway_and_its_clients() {
 }
 
 #[test]
+fn the_recommended_rule_lets_the_gateway_read_sessions_where_it_looks_for_them_and_nothing_near() {
+    use crate::support::gateway::Gateway;
+    let redis = Redis::start();
+    redis.call(&["ACL", "SETUSER", "app", "on", ">hunter2", "+multi", "+get"]);
+    let url = format!("unix://app:hunter2@{}", redis.socket());
+    let django = [
+        "--identity=django",
+        "--django-engine=cache",
+        "--django-key-prefix=site",
+        "--origin-required-with-cookie=off",
+    ];
+    let run = check(&url, &django);
+    assert!(run.stdout.contains(" site:1:django"), "{}", run.stdout);
+    let rule = run
+        .stdout
+        .lines()
+        .find_map(|line| line.split_once("ACL SETUSER "));
+    let (_, rule) = rule.expect("a rule");
+    assert!(rule.contains(" ~site:1:django.contrib.sessions.cache* "));
+    let words: Vec<&str> = rule.split(' ').collect();
+    redis.call(&[&["ACL", "SETUSER"][..], &words].concat());
+    assert_eq!(check(&url, &django).code, 0);
+
+    let place = "site:1:django.contrib.sessions.cachek3y0f3ss10n";
+    redis.call(&["SET", place, r#"{"ws4redis:username":"john"}"#]);
+    let gateway = Gateway::launch(&[&["--redis", &url][..], &django].concat());
+    gateway.wait_ready();
+    let cookie = [("Cookie", "sessionid=k3y0f3ss10n")];
+    let mut john = gateway.client_with("f?subscribe-user", &cookie).unwrap();
+    assert_eq!(redis.publish("user:john:f", "hello"), 1);
+    john.expect("hello");
+}
+
+#[test]
+fn keys_that_cannot_be_used_are_told_by_check_and_at_start() {
+    use crate::support::gateway::Gateway;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("key");
+    std::fs::write(&path, "short").unwrap();
+    let path = path.to_str().unwrap();
+    let arguments = [
+        "--embedded=127.0.0.1:0",
+        "--identity=jwt",
+        "--jwt-key-file",
+        path,
+        "--jwt-algorithms=HS256",
+    ];
+    let told = format!("the keys of [jwt], {path}: the secret has 5 bytes");
+    let run = run(&[&["check"], &arguments[..]].concat());
+    assert!(
+        run.code == 1 && run.stdout.contains(&told),
+        "{}",
+        run.stdout
+    );
+    assert!(Gateway::refused(&arguments).contains(&told));
+}
+
+#[test]
 fn what_is_wrong_with_a_redis_is_said_with_what_to_change() {
     let redis = Redis::start_with(&["--requirepass", "hunter2"]);
     let replica_of = format!("127.0.0.1 {}", free_port());

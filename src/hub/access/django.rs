@@ -9,7 +9,7 @@ use crate::wire::django::{self, Bad, Engine, Secrets};
 
 /// How a site's sessions are found and read.
 #[derive(Debug)]
-pub(crate) struct DjangoSessions {
+pub struct DjangoSessions {
     engine: Engine,
     key_prefix: String,
     version: u32,
@@ -19,7 +19,8 @@ pub(crate) struct DjangoSessions {
 }
 
 impl DjangoSessions {
-    pub(crate) fn new(config: &config::Django) -> DjangoSessions {
+    /// As the site's settings say.
+    pub fn new(config: &config::Django) -> DjangoSessions {
         let keys = config.secret_key.as_ref().map(|keys| keys.lines());
         let mut keys = keys.iter().flatten().map(|key| key.reveal().as_bytes());
         DjangoSessions {
@@ -43,7 +44,7 @@ impl DjangoSessions {
     }
 
     /// Where the session is that a client says it has; `None` if it cannot have it.
-    pub(crate) fn redis_key(&self, session_key: &str) -> Option<String> {
+    pub fn redis_key(&self, session_key: &str) -> Option<String> {
         django::redis_key(self.engine, &self.key_prefix, self.version, session_key)
     }
 

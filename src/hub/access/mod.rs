@@ -1,7 +1,7 @@
 //! Who is it, and what may they: from a request to a grant, or to a refusal.
 
 pub(crate) mod callback;
-pub(crate) mod django;
+pub mod django;
 pub mod forwarded;
 pub mod identity;
 pub mod jwt;
