@@ -28,8 +28,8 @@ pub(super) struct Client {
 #[derive(Debug, Default)]
 pub(super) struct Names {
     pub(super) client: Bytes,
-    pub(super) library: Bytes,
-    pub(super) library_version: Bytes,
+    pub(super) lib_name: Bytes,
+    pub(super) lib_version: Bytes,
 }
 
 /// The keys under WATCH.

@@ -140,9 +140,9 @@ pub(super) fn client_setinfo(
         return Err(CommandError::Syntax);
     };
     if is(attribute, "lib-name") {
-        context.client.names.library = name(wanted, "lib-name")?;
+        context.client.names.lib_name = name(wanted, "lib-name")?;
     } else if is(attribute, "lib-ver") {
-        context.client.names.library_version = name(wanted, "lib-ver")?;
+        context.client.names.lib_version = name(wanted, "lib-ver")?;
     } else {
         let attribute = quoted(attribute, QUOTED_BYTES_MAX);
         return Err(CommandError::ClientOption(attribute));

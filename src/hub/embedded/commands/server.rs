@@ -153,7 +153,7 @@ fn client_line(context: &Context<'_>, id: PeerId, client: &Client) -> String {
         text(&client.names.client),
         client.db,
         client.watches.versions.len(),
-        text(&client.names.library),
-        text(&client.names.library_version),
+        text(&client.names.lib_name),
+        text(&client.names.lib_version),
     )
 }
