@@ -141,16 +141,15 @@ impl Hub {
     }
 
     /// A persisted message that is news for these.
-    fn renew(&mut self, now: Tick, id: ChannelId, peers: &[PeerId], value: &Value) {
+    fn renew(&mut self, now: Tick, peers: &[PeerId], value: &Value) {
         let bytes_max = self.config.limits.queue_bytes_max;
         let frame = self.frames.add_shared(&value.frame);
         for peer in peers {
             let Some(session) = self.peers.session_mut(*peer) else {
                 continue;
             };
-            // Its snapshot is still to be sent: it is this one.
-            if let State::Admitting(admitting) = &mut session.state {
-                admitting.renewed(id, value);
+            // Its snapshot is still to be sent. If that is not settled, it looks again for itself.
+            if matches!(session.state, State::Admitting(_)) {
                 continue;
             }
             match session.deliver(&mut self.frames, frame, value.fingerprint, bytes_max) {
@@ -207,7 +206,7 @@ impl Hub {
                 }
                 Differs::Sessions(peers) => peers,
             };
-            self.renew(now, id, &peers, value);
+            self.renew(now, &peers, value);
         }
         for peer in answered.waiting {
             let session = self.peers.session_mut(peer);

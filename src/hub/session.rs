@@ -310,13 +310,6 @@ impl Admitting {
             self.awaited = self.awaited.saturating_sub(1);
         }
     }
-
-    /// The persisted message has changed before it was sent.
-    pub(crate) fn renewed(&mut self, channel: ChannelId, value: &Value) {
-        if let Some(ask) = self.asks.iter_mut().find(|ask| ask.channel == channel) {
-            ask.value = Some(value.clone());
-        }
-    }
 }
 
 #[cfg(test)]

@@ -213,6 +213,20 @@ fn a_value_serves_those_who_join_within_a_second_and_no_longer() {
 }
 
 #[test]
+fn a_value_serves_nobody_after_a_second_even_if_the_clock_was_not_looked_at() {
+    let mut world = World::new(|_| {});
+    world.redis.set(CHANNEL, "1");
+    world.join(TARGET);
+    world.advance(ms(3_000));
+    world.join(TARGET);
+    world.redis.set(CHANNEL, "2");
+    world.is_punctual = false;
+    world.now += ms(1_000);
+    let bob = world.join(TARGET);
+    assert_eq!(world.messages(bob), ["2"]);
+}
+
+#[test]
 fn a_value_serves_nobody_after_the_next_live_message() {
     let mut world = World::new(|_| {});
     world.redis.set(CHANNEL, "1");
@@ -303,6 +317,26 @@ fn one_channel_that_redis_denies_after_an_outage_costs_the_others_nothing() {
     let bob = world.connect(TARGET);
     world.run();
     assert_eq!(world.clients[bob].status(), Some(503));
+}
+
+#[test]
+fn what_was_read_before_a_subscription_was_confirmed_is_read_again() {
+    let mut world = World::new(|_| {});
+    world.join(TARGET);
+    let bob = world.join("/ws/g?subscribe-broadcast");
+    world.advance(ms(2_000));
+    world.redis.mood.denied.insert(CHANNEL.to_owned());
+    world.cut();
+    // One denied channel spoils the SUBSCRIBE for both; the GETs of the same batch are answered all the same.
+    let before = world.redis.count("GET broadcast:g");
+    while world.redis.count("GET broadcast:g") == before {
+        world.now += ms(1);
+        world.turn();
+    }
+    assert!(world.redis.heard().is_empty());
+    world.redis.publish_persistent("broadcast:g", "unheard");
+    world.advance(ms(2_000));
+    assert_eq!(world.messages(bob), ["unheard"]);
 }
 
 #[test]
