@@ -109,7 +109,7 @@ fn gauges(tally: &Tally) -> Vec<(&'static str, &'static str, f64)> {
     gauges
 }
 
-fn counters(tally: &Tally) -> [(&'static str, &'static str, u64); 12] {
+fn counters(tally: &Tally) -> [(&'static str, &'static str, u64); 14] {
     [
         ("sessions_opened", "Sessions opened", tally.opened),
         (
@@ -132,6 +132,12 @@ fn counters(tally: &Tally) -> [(&'static str, &'static str, u64); 12] {
             "bad_sessions",
             "Sessions of Django that could not be read",
             tally.bad_sessions,
+        ),
+        ("orders", "Orders on the control channel", tally.orders),
+        (
+            "orders_refused",
+            "Orders on the control channel that were refused",
+            tally.orders_refused,
         ),
         (
             "sent_bytes",

@@ -46,6 +46,31 @@ pub enum Report {
         /// What is wrong with it.
         why: String,
     },
+    /// An order came on the control channel and was obeyed.
+    Ordered {
+        /// Its word.
+        action: &'static str,
+        /// What it names of those whom it means. Never the names: one of them may be a session key.
+        by: String,
+        /// How many sessions it met.
+        sessions: usize,
+        /// How many handshakes.
+        handshakes: usize,
+    },
+    /// Something on the control channel was no order.
+    OrderRefused {
+        /// Why.
+        why: String,
+        /// How many there were since the last one that was told, this one included.
+        count: u64,
+    },
+    /// A client was to have channels that are the gateways' own; it does not get them.
+    ReservedChannels {
+        /// Where it comes from.
+        from: From,
+        /// How many.
+        count: usize,
+    },
     /// The link to Redis changed.
     Link(LinkReport),
     /// A message from Redis was over the limit and skipped.
@@ -138,6 +163,10 @@ pub struct Tally {
     pub callback_calling: u64,
     /// Sessions of Django that could not be read.
     pub bad_sessions: u64,
+    /// Orders on the control channel that were obeyed.
+    pub orders: u64,
+    /// And those that were refused.
+    pub orders_refused: u64,
     /// Bytes handed to clients' sockets.
     pub sent_bytes: u64,
     /// Bytes that wait for clients now.

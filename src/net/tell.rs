@@ -19,8 +19,12 @@ pub(crate) fn tell(report: &Report) {
         Report::Closed { id, close, lasted } => {
             let (reason, seconds) = (close.word(), lasted.as_secs_f64());
             match close {
-                // The everyday endings; the counters tell how many.
-                Close::Client(_) | Close::Gone | Close::Drain => {
+                // The everyday endings; the counters, and the line of the order, tell how many.
+                Close::Client(_)
+                | Close::Gone
+                | Close::Drain
+                | Close::Revoked
+                | Close::Recheck => {
                     debug!(%id, reason, seconds, "session closed");
                 }
                 _ => info!(%id, reason, seconds, "session closed"),
@@ -34,6 +38,9 @@ pub(crate) fn tell(report: &Report) {
         // At this level, since whoever sends cookies at random could fill the log.
         Report::BadSession { from, why } => {
             debug!(%from, "a session cannot be read, and its client is nobody: {why}");
+        }
+        Report::Ordered { .. } | Report::OrderRefused { .. } | Report::ReservedChannels { .. } => {
+            tell_control(report);
         }
         Report::Link(link) => tell_link(link),
         Report::Oversize { bytes } => {
@@ -74,6 +81,36 @@ pub(crate) fn tell(report: &Report) {
         }
         Report::Draining { sessions } => info!(sessions, "draining"),
         Report::Drained { left } => info!(left, "drained"),
+    }
+}
+
+fn tell_control(report: &Report) {
+    match report {
+        // Logging out is everyday, and meets nobody on most gateways.
+        Report::Ordered {
+            action,
+            by,
+            sessions: 0,
+            handshakes: 0,
+        } => debug!(action, by, "an order met nobody"),
+        Report::Ordered {
+            action,
+            by,
+            sessions,
+            handshakes,
+        } => info!(action, by, sessions, handshakes, "an order met sessions"),
+        Report::OrderRefused { why, count } => {
+            warn!(count, "an order on the control channel is refused: {why}");
+        }
+        Report::ReservedChannels { from, count } => {
+            warn!(
+                %from,
+                count,
+                "a client was to have channels that are the gateways' own, by its token or the application; it \
+                 does not get them"
+            );
+        }
+        _ => {}
     }
 }
 
