@@ -313,7 +313,11 @@ impl Limits {
             term("largest message of Redis", 3, self.redis_message_bytes_max),
         ];
         if control {
-            terms.push(term("identities of sessions", self.sessions_max, IDENTITY_BYTES));
+            terms.push(term(
+                "identities of sessions",
+                self.sessions_max,
+                IDENTITY_BYTES,
+            ));
         }
         if embedded {
             terms.extend([

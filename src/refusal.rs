@@ -104,10 +104,9 @@ impl Refusal {
                 ("Connection", "Upgrade, close"),
             ],
             Refusal::TooManyFromAddress => &[("Retry-After", "5")],
-            Refusal::RedisAway
-            | Refusal::CallbackFailed
-            | Refusal::Recheck
-            | Refusal::Draining => &[("Retry-After", "2")],
+            Refusal::RedisAway | Refusal::CallbackFailed | Refusal::Recheck | Refusal::Draining => {
+                &[("Retry-After", "2")]
+            }
             Refusal::Full => &[("Retry-After", "10")],
             _ => &[],
         }

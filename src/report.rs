@@ -46,24 +46,8 @@ pub enum Report {
         /// What is wrong with it.
         why: String,
     },
-    /// An order came on the control channel and was obeyed.
-    Ordered {
-        /// Its word.
-        action: &'static str,
-        /// What it names of those whom it means. Never the names: one of them may be a session key.
-        by: String,
-        /// How many sessions it met.
-        sessions: usize,
-        /// How many handshakes.
-        handshakes: usize,
-    },
-    /// Something on the control channel was no order.
-    OrderRefused {
-        /// Why.
-        why: String,
-        /// How many there were since the last one that was told, this one included.
-        count: u64,
-    },
+    /// Somebody spoke on the control channel.
+    Control(ControlReport),
     /// A client was to have channels that are the gateways' own; it does not get them.
     ReservedChannels {
         /// Where it comes from.
@@ -131,6 +115,29 @@ pub enum LinkReport {
         why: String,
         /// When the next try is made.
         retry_in: Duration,
+    },
+}
+
+/// What became of something on the control channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlReport {
+    /// It was an order, and is obeyed.
+    Obeyed {
+        /// Its word.
+        action: &'static str,
+        /// By what it names those whom it means, such as `user+group`. Never the names: one may be a session key.
+        by: String,
+        /// How many sessions it met.
+        sessions: usize,
+        /// How many handshakes.
+        handshakes: usize,
+    },
+    /// It was no order that counts.
+    Refused {
+        /// Why.
+        why: String,
+        /// How many there were since the last one that was told, this one included.
+        count: u64,
     },
 }
 

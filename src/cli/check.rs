@@ -34,6 +34,14 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
         }
         None => check_redis(&mut report, config)?,
     }
+    if config.control.unsigned {
+        let channel = channel::control(&config.prefix);
+        let line = format!(
+            "control: who may publish on {channel} may end any session: let Redis' ACL keep the others from it, or \
+             set secret_file in [control] instead of unsigned"
+        );
+        report.say(Level::Warn, &line)?;
+    }
     match config.rules.rules.len() {
         _ if is_open_to_all(config) => {
             report.say(Level::Warn, &format!("access: {OPEN_TO_ALL}"))?;
@@ -195,6 +203,8 @@ const ON_CHANNELS: [&[&str]; 5] = [
 /// What is done on the channel by which the gateway proves its link: no keys.
 const ON_PROBE: [&[&str]; 2] = [&["SUBSCRIBE"], &["PUBLISH", "x"]];
 
+/// What is done on the channel on which the gateway takes orders.
+const ON_CONTROL: [&[&str]; 1] = [&["SUBSCRIBE"]];
 /// What is done on the sessions of Django.
 const ON_SESSIONS: [&[&str]; 1] = [&["GET"]];
 
@@ -262,6 +272,9 @@ fn questions(config: &Config) -> Vec<Vec<String>> {
         (named(Audience::Session), &ON_CHANNELS),
         (channel::probe(prefix, 0), &ON_PROBE),
     ];
+    if config.control.is_on() {
+        channels.push((channel::control(prefix), &ON_CONTROL));
+    }
     if let Some(key) = session(config, "ws4redischeck") {
         channels.push((key, &ON_SESSIONS));
     }
@@ -292,6 +305,9 @@ fn acl(config: &Config) -> String {
     // Where a session is read; the pattern is as narrow as its keys are.
     if let Some(key) = session(config, "00000000") {
         rule += &format!(" ~{}*", key.trim_end_matches('0'));
+    }
+    if config.control.is_on() {
+        rule += &format!(" &{}", channel::control(&config.prefix));
     }
     rule + &format!(" &{prefix}ws4redis:probe:*")
 }

@@ -62,6 +62,16 @@ impl Hub {
                 "only the living are members"
             );
         }
+        for index in self.control.places() {
+            let place = self.peers.session_in(index);
+            assert!(
+                place.is_some_and(|session| matches!(
+                    session.state,
+                    State::Open(_) | State::Admitting(_)
+                )),
+                "only the living are known"
+            );
+        }
         if let Some(application) = &self.application {
             application.calls.check();
             for (ticket, id) in &application.awaited {

@@ -4,7 +4,7 @@
 use tracing::{debug, info, warn};
 
 use crate::close::Close;
-use crate::report::{LinkReport, Report};
+use crate::report::{ControlReport, LinkReport, Report};
 
 pub(crate) fn tell(report: &Report) {
     match report {
@@ -20,11 +20,7 @@ pub(crate) fn tell(report: &Report) {
             let (reason, seconds) = (close.word(), lasted.as_secs_f64());
             match close {
                 // The everyday endings; the counters, and the line of the order, tell how many.
-                Close::Client(_)
-                | Close::Gone
-                | Close::Drain
-                | Close::Revoked
-                | Close::Recheck => {
+                Close::Client(_) | Close::Gone | Close::Drain | Close::Revoked | Close::Recheck => {
                     debug!(%id, reason, seconds, "session closed");
                 }
                 _ => info!(%id, reason, seconds, "session closed"),
@@ -39,9 +35,14 @@ pub(crate) fn tell(report: &Report) {
         Report::BadSession { from, why } => {
             debug!(%from, "a session cannot be read, and its client is nobody: {why}");
         }
-        Report::Ordered { .. } | Report::OrderRefused { .. } | Report::ReservedChannels { .. } => {
-            tell_control(report);
+        Report::ReservedChannels { from, count } => {
+            warn!(
+                %from,
+                count,
+                "channels that are the gateways' own were named for a client, which does not get them"
+            );
         }
+        Report::Control(control) => tell_control(control),
         Report::Link(link) => tell_link(link),
         Report::Oversize { bytes } => {
             warn!(
@@ -84,33 +85,24 @@ pub(crate) fn tell(report: &Report) {
     }
 }
 
-fn tell_control(report: &Report) {
-    match report {
-        // Logging out is everyday, and meets nobody on most gateways.
-        Report::Ordered {
+fn tell_control(control: &ControlReport) {
+    match control {
+        // Logging out is everyday, and on most gateways meets nobody.
+        ControlReport::Obeyed {
             action,
             by,
             sessions: 0,
             handshakes: 0,
         } => debug!(action, by, "an order met nobody"),
-        Report::Ordered {
+        ControlReport::Obeyed {
             action,
             by,
             sessions,
             handshakes,
-        } => info!(action, by, sessions, handshakes, "an order met sessions"),
-        Report::OrderRefused { why, count } => {
+        } => info!(action, by, sessions, handshakes, "an order met clients"),
+        ControlReport::Refused { why, count } => {
             warn!(count, "an order on the control channel is refused: {why}");
         }
-        Report::ReservedChannels { from, count } => {
-            warn!(
-                %from,
-                count,
-                "a client was to have channels that are the gateways' own, by its token or the application; it \
-                 does not get them"
-            );
-        }
-        _ => {}
     }
 }
 

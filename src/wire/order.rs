@@ -194,7 +194,11 @@ impl Order {
 
     /// Does it name somebody? An empty name is nobody's, so it is a slip of whoever said it.
     pub fn names_somebody(&self) -> bool {
-        let names = || [&self.user, &self.group, &self.session].into_iter().flatten();
+        let names = || {
+            [&self.user, &self.group, &self.session]
+                .into_iter()
+                .flatten()
+        };
         names().next().is_some() && names().all(|name| !name.is_empty())
     }
 
@@ -312,7 +316,10 @@ mod tests {
             r#"{"action":"disconnect","user":"john""#,
         ] {
             let refused = plain(json);
-            assert!(matches!(refused, Err(OrderRefused::NotJson { .. })), "{json}");
+            assert!(
+                matches!(refused, Err(OrderRefused::NotJson { .. })),
+                "{json}"
+            );
         }
         for json in [
             r#"{"user":"john"}"#,
@@ -334,7 +341,10 @@ mod tests {
         ] {
             assert_eq!(plain(json), Err(OrderRefused::Nobody), "{json}");
         }
-        let long = format!(r#"{{"action":"disconnect","user":"{}"}}"#, "x".repeat(4_096));
+        let long = format!(
+            r#"{{"action":"disconnect","user":"{}"}}"#,
+            "x".repeat(4_096)
+        );
         assert_eq!(plain(&long), Err(OrderRefused::TooLong));
     }
 }

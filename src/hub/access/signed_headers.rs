@@ -159,15 +159,26 @@ mod tests {
             ("X-Ws4redis-Session: k3y\r\n", ""),
         ] {
             let refused = signed(&HEADERS.replace(from, to), SIGNATURE);
-            assert_eq!(refused, Err(SignatureRefused::Bad(SignatureFault::Wrong)), "{to}");
+            assert_eq!(
+                refused,
+                Err(SignatureRefused::Bad(SignatureFault::Wrong)),
+                "{to}"
+            );
         }
         let fields = format!("{HEADERS}{SIGNATURE_HEADER}: {SIGNATURE}\r\n");
         for path in ["/ws/chat/1", "/ws/chat%2f1", "/ws/chat%2F1/"] {
             let refused = verified(path, &fields, NOW);
-            assert_eq!(refused, Err(SignatureRefused::Bad(SignatureFault::Wrong)), "{path}");
+            assert_eq!(
+                refused,
+                Err(SignatureRefused::Bad(SignatureFault::Wrong)),
+                "{path}"
+            );
         }
         let later = SIGNATURE.replace("1700000000", "1700000001");
-        assert_eq!(signed(HEADERS, &later), Err(SignatureRefused::Bad(SignatureFault::Wrong)));
+        assert_eq!(
+            signed(HEADERS, &later),
+            Err(SignatureRefused::Bad(SignatureFault::Wrong))
+        );
         for at in SIGNATURE.len() - 64..SIGNATURE.len() {
             let mut tampered = SIGNATURE.to_owned();
             let digit = if tampered.as_bytes()[at] == b'0' {
@@ -176,7 +187,10 @@ mod tests {
                 "0"
             };
             tampered.replace_range(at..=at, digit);
-            assert_eq!(signed(HEADERS, &tampered), Err(SignatureRefused::Bad(SignatureFault::Wrong)));
+            assert_eq!(
+                signed(HEADERS, &tampered),
+                Err(SignatureRefused::Bad(SignatureFault::Wrong))
+            );
         }
     }
 

@@ -73,6 +73,8 @@ pub(crate) enum Expected {
     Unsubscribed,
     /// The confirmation of the probe channel.
     Probe,
+    /// The confirmation of the control channel.
+    Control,
     /// PUBLISH of a nonce.
     Canary,
     /// GET.

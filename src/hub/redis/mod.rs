@@ -22,6 +22,9 @@ use self::snapshots::{Kept, Later};
 use self::subscriptions::Subscription;
 use super::channels::{ChannelId, Channels};
 
+use bytes::Bytes;
+
+use crate::channel;
 use crate::config::{Config, Redis as Credentials};
 use crate::limits::Limits;
 use crate::peer::PeerId;
@@ -45,6 +48,8 @@ pub(crate) struct Redis {
     expire: String,
     limits: Limits,
     canary: Canary,
+    /// The control channel, if it is heard.
+    control: Option<Bytes>,
     proven: bool,
     /// Channels still to be subscribed since the link came back, and the answers awaited of the last batch.
     catching_up: VecDeque<ChannelId>,
@@ -65,6 +70,7 @@ impl Redis {
             expire: config.expire.to_string(),
             limits: config.limits.clone(),
             canary: Canary::new(&config.prefix, random.u64(..)),
+            control: (config.control.is_on()).then(|| channel::control(&config.prefix).into()),
             proven: false,
             catching_up: VecDeque::new(),
             awaited: 0,
@@ -145,13 +151,17 @@ impl Redis {
         self.link.lost(now, jitter)
     }
 
-    /// Asks for the probe channel and sends the first nonce; begins to subscribe all channels anew.
+    /// Asks for the probe channel and the control channel, and sends the first nonce; begins to subscribe all channels anew.
     pub(crate) fn start(&mut self, now: Tick, channels: &mut Channels) {
         let Some(up) = self.link.greeted() else {
             return;
         };
         up.send(&[b"SUBSCRIBE", self.canary.channel()], Expected::Probe);
         self.commands += 1;
+        if let Some(control) = &self.control {
+            up.send(&[b"SUBSCRIBE", control], Expected::Control);
+            self.commands += 1;
+        }
         self.canary.start(now);
         self.catching_up = channels.ids().into();
         self.catch_up(now, channels);
@@ -306,6 +316,7 @@ impl Redis {
         let Redis {
             link: Link::Up(up),
             canary,
+            control,
             publishes,
             proven,
             awaited,
@@ -335,12 +346,15 @@ impl Redis {
                     None => Heard::Nothing,
                 }
             }
+            Incoming::Message { channel, payload } if control.as_deref() == Some(channel) => {
+                Heard::Order(payload)
+            }
             Incoming::Message { channel, payload } => Heard::Message { channel, payload },
             Incoming::OversizePush { bytes } => Heard::Oversize(bytes),
             Incoming::OtherPush => Heard::Nothing,
             Incoming::Subscribed { .. } => match expected.pop_front() {
                 Some(Expected::Subscribed { channel, .. }) => Heard::Subscribed(channel),
-                Some(Expected::Probe) => Heard::Nothing,
+                Some(Expected::Probe | Expected::Control) => Heard::Nothing,
                 other => return Err(answers::unexpected("a confirmation of SUBSCRIBE", other)),
             },
             Incoming::Unsubscribed { .. } => match expected.pop_front() {
