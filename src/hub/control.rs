@@ -50,12 +50,12 @@ struct Aging {
 }
 
 impl Aging {
-    fn new(config: &ControlConfig, seed: u64) -> Option<Aging> {
+    fn new(config: &ControlConfig, random: &mut fastrand::Rng) -> Option<Aging> {
         let after = Duration::from_secs(config.recheck_after.into());
         (!after.is_zero()).then(|| Aging {
             after,
             next: Tick::ZERO,
-            chance: FixedState::with_seed(seed),
+            chance: FixedState::with_seed(random.u64(..)),
         })
     }
 
@@ -71,12 +71,12 @@ impl Aging {
 }
 
 impl Control {
-    pub(crate) fn new(config: &ControlConfig, seed: u64) -> Control {
+    pub(crate) fn new(config: &ControlConfig, random: &mut fastrand::Rng) -> Control {
         Control {
             roster: config.is_on().then(Roster::default),
             rechecks: BTreeSet::new(),
             pace: None,
-            aging: Aging::new(config, seed),
+            aging: Aging::new(config, random),
             told_at: None,
             untold: 0,
         }

@@ -168,7 +168,7 @@ impl Hub {
             timers: Timers::default(),
             addresses: Addresses::default(),
             fingerprints: Fingerprints::new(random.u64(..)),
-            control: Control::new(&config.control, random.u64(..)),
+            control: Control::new(&config.control, &mut random),
             random,
             page: config.playground.then(|| page::render(&config)),
             heartbeat: config.heartbeat.clone(),

@@ -1,5 +1,6 @@
 //! From accept to the 101, or to a refusal.
 
+use ws4redis::Order;
 use ws4redis::config::{Require, Rule, Source};
 use ws4redis::peer::Door;
 use ws4redis::refusal::Refusal;
@@ -22,6 +23,9 @@ fn refused_for(refusal: Refusal) -> (World, Who) {
         if refusal == Refusal::CallbackFailed {
             config.identity = vec![Source::Callback];
             config.callback.url = "http://app/".parse().ok();
+        }
+        if refusal == Refusal::Recheck {
+            super::control::unsigned(config);
         }
         let limits = &mut config.limits;
         match refusal {
@@ -63,6 +67,17 @@ fn refused_for(refusal: Refusal) -> (World, Who) {
         Refusal::CallbackFailed => {
             world.application.refuses = true;
             right
+        }
+        Refusal::Recheck => {
+            world.redis.mood.stalls = true;
+            let request = right.cookie("sessionid=k");
+            let who = world.ask(HERE, &request);
+            world.run();
+            world.redis.mood.stalls = false;
+            let order = Order::recheck().session("k");
+            world.redis.publish("ws4redis:control", order.to_json());
+            world.run();
+            return (world, who);
         }
         Refusal::Draining => {
             world.join("/ws/f");

@@ -167,7 +167,7 @@ impl Judge {
             Close::Slow => !player.is_good || self.is_tight,
             Close::PublishQueueFull | Close::PublishRefused => player.speaks_to.is_some(),
             Close::SubscribeRefused => !self.denied.is_disjoint(&player.hears),
-            Close::Drain => true,
+            Close::Drain | Close::Revoked | Close::Recheck => true,
             Close::Protocol | Close::NotUtf8 | Close::TooFast | Close::TooBig | Close::Expired => {
                 false
             }
