@@ -26,8 +26,9 @@ pub(super) fn run(arguments: Disconnect, config: &Config) -> Result<(), Failure>
     }
     if !config.control.is_on() {
         return usage(
-            "gateways take no orders: set secret_file in [control] (--control-secret-file, WS4REDIS_CONTROL_SECRET_FILE) \
-             here and there, or --control-unsigned where Redis' ACL fences the control channel",
+            "gateways take no orders: set secret_file in [control] (--control-secret-file, \
+             WS4REDIS_CONTROL_SECRET_FILE) for them and for this command, or, where Redis' ACL fences the control \
+             channel, --control-unsigned",
         );
     }
     let secret = config.control.secret.as_ref().map(KeyMaterial::lines);

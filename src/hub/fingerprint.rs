@@ -1,8 +1,9 @@
 //! Eight bytes that stand for a message, or for a name.
 //!
 //! Two rules compare messages with earlier ones: the echo rule (what a client last said) and the catching up
-//! after an outage (what a channel last delivered). Orders on the control channel compare names. Keeping the messages themselves would cost up to 64 KiB a
-//! session; a hash seeded at start cannot be made to collide from outside, and does so by chance once in 2^64.
+//! after an outage (what a channel last delivered); and orders on the control channel compare names. Keeping the
+//! messages themselves would cost up to 64 KiB a session; a hash seeded at start cannot be made to collide from
+//! outside, and does so by chance once in 2^64.
 
 use std::hash::{BuildHasher, Hasher};
 use std::num::NonZeroU64;

@@ -6,8 +6,8 @@
 //!
 //! [`Hub`] is a switchboard: it hands each fact to the room whose rules it concerns and has none of its own. The
 //! rooms: `admission` (request to 101), `conversation` (what clients say), `delivery` (what Redis says),
-//! `ending` (goodbyes), `control` (orders), `drain`, `admin`; and the memories they share: `peers`, `channels`, `outbox`, `timers`,
-//! `redis`.
+//! `ending` (goodbyes), `control` (orders), `drain`, `admin`; and the memories they share: `peers`, `channels`,
+//! `outbox`, `timers`, `roster`, `redis`.
 
 pub mod access;
 mod addresses;

@@ -10,8 +10,8 @@ use crate::wire::resp::{Malformed, Reply};
 use crate::wire::signature::SigningKeys;
 
 impl RedisStore {
-    /// Publishes an order, signed if there is a `secret` (which is the gateways' `[control] secret_file`; of several keys,
-    /// one). Returns how many gateways heard it; with 0 nobody did, and whoever was meant is still connected.
+    /// Publishes an order, signed if there is a `secret`: one of the keys in the gateways' `[control] secret_file`.
+    /// Returns how many gateways heard it. With 0 nobody did, and whoever was meant is still connected.
     ///
     /// ```no_run
     /// # use ws4redis::{Order, RedisStore, StoreError, config::{Redis, Secret}};

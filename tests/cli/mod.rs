@@ -11,10 +11,10 @@ use std::process::{Command, Stdio};
 
 /// What a run of the binary came to.
 #[derive(Debug)]
-struct Run {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// The binary with these arguments, and nothing of ours in its environment.
@@ -34,7 +34,7 @@ fn run(arguments: &[&str]) -> Run {
     run_in(&[], arguments)
 }
 
-fn run_in(environment: &[(&str, &str)], arguments: &[&str]) -> Run {
+pub(crate) fn run_in(environment: &[(&str, &str)], arguments: &[&str]) -> Run {
     let mut command = command(arguments);
     command.envs(environment.iter().copied());
     finish(command.output().unwrap())

@@ -14,6 +14,8 @@ pub(crate) mod subscriptions;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use self::answers::{GivenUp, Heard};
 use self::canary::{Canary, Verdict};
 use self::link::{Expected, Greeting, Link, Up};
@@ -21,8 +23,6 @@ use self::publishes::{Publish, Publishes};
 use self::snapshots::{Kept, Later};
 use self::subscriptions::Subscription;
 use super::channels::{ChannelId, Channels};
-
-use bytes::Bytes;
 
 use crate::channel;
 use crate::config::{Config, Redis as Credentials};
@@ -151,7 +151,7 @@ impl Redis {
         self.link.lost(now, jitter)
     }
 
-    /// Asks for the probe channel and the control channel, and sends the first nonce; begins to subscribe all channels anew.
+    /// Asks for the gateway's own channels and sends the first nonce; begins to subscribe all others anew.
     pub(crate) fn start(&mut self, now: Tick, channels: &mut Channels) {
         let Some(up) = self.link.greeted() else {
             return;
