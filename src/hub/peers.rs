@@ -87,14 +87,6 @@ impl Peers {
         }
     }
 
-    /// The session at a place of the table, to be looked at.
-    pub(crate) fn session_in(&self, index: u32) -> Option<&Session> {
-        match &self.slots.get(index as usize)?.peer {
-            Peer::Session(session) => Some(session),
-            Peer::Link | Peer::Application | Peer::Backend => None,
-        }
-    }
-
     pub(crate) fn sessions(&self) -> impl Iterator<Item = (PeerId, &Session)> {
         self.slots
             .iter()

@@ -4,6 +4,7 @@
 use tracing::{debug, info, warn};
 
 use crate::close::Close;
+use crate::peer::From;
 use crate::report::{ControlReport, LinkReport, Report};
 
 pub(crate) fn tell(report: &Report) {
@@ -35,13 +36,7 @@ pub(crate) fn tell(report: &Report) {
         Report::BadSession { from, why } => {
             debug!(%from, "a session cannot be read, and its client is nobody: {why}");
         }
-        Report::ReservedChannels { from, count } => {
-            warn!(
-                %from,
-                count,
-                "channels that are the gateways' own were named for a client, which does not get them"
-            );
-        }
+        Report::ReservedChannels { from, count } => tell_reserved(*from, *count),
         Report::Control(control) => tell_control(control),
         Report::Link(link) => tell_link(link),
         Report::Oversize { bytes } => {
@@ -83,6 +78,14 @@ pub(crate) fn tell(report: &Report) {
         Report::Draining { sessions } => info!(sessions, "draining"),
         Report::Drained { left } => info!(left, "drained"),
     }
+}
+
+fn tell_reserved(from: From, count: usize) {
+    warn!(
+        %from,
+        count,
+        "channels that are the gateways' own were named for a client, which does not get them"
+    );
 }
 
 fn tell_control(control: &ControlReport) {

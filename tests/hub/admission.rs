@@ -24,9 +24,7 @@ fn refused_for(refusal: Refusal) -> (World, Who) {
             config.identity = vec![Source::Callback];
             config.callback.url = "http://app/".parse().ok();
         }
-        if refusal == Refusal::Recheck {
-            super::control::unsigned(config);
-        }
+        super::control::unsigned(config);
         let limits = &mut config.limits;
         match refusal {
             Refusal::TooManyChannels => limits.channels_per_session_max = 1,
@@ -69,14 +67,7 @@ fn refused_for(refusal: Refusal) -> (World, Who) {
             right
         }
         Refusal::Recheck => {
-            world.redis.mood.stalls = true;
-            let request = right.cookie("sessionid=k");
-            let who = world.ask(HERE, &request);
-            world.run();
-            world.redis.mood.stalls = false;
-            let order = Order::recheck().session("k");
-            world.redis.publish("ws4redis:control", order.to_json());
-            world.run();
+            let who = overtaken(&mut world, right);
             return (world, who);
         }
         Refusal::Draining => {
@@ -88,6 +79,18 @@ fn refused_for(refusal: Refusal) -> (World, Who) {
     let who = world.ask(HERE, &request);
     world.run();
     (world, who)
+}
+
+/// Somebody whom an order means that comes while Redis is asked.
+fn overtaken(world: &mut World, request: Request) -> Who {
+    world.redis.mood.stalls = true;
+    let who = world.ask(HERE, &request.cookie("sessionid=k"));
+    world.run();
+    world.redis.mood.stalls = false;
+    let order = Order::recheck().session("k");
+    world.redis.publish("ws4redis:control", order.to_json());
+    world.run();
+    who
 }
 
 #[test]

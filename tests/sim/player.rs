@@ -127,8 +127,7 @@ impl Player {
 
     /// Does this order mean it?
     pub(super) fn is_meant_by(&self, order: &Order) -> bool {
-        (order.user.is_none() || self.is_ann)
-            && (order.group.is_none() || self.is_ann)
-            && (order.session.is_none() || order.session == self.session)
+        let is_of_ann = order.user.is_some() || order.group.is_some();
+        (self.is_ann || !is_of_ann) && (order.session.is_none() || order.session == self.session)
     }
 }
