@@ -4,11 +4,13 @@ use tempfile::TempDir;
 use ws4redis::config::Secret;
 use ws4redis::{Order, RedisStore};
 
-use crate::cli::{Run, run_in};
+use crate::cli::{Run, command, run_in};
 use crate::support::client::Client;
 use crate::support::gateway::Gateway;
+use crate::support::process::Process;
+use crate::support::python;
 use crate::support::redis::Redis;
-use crate::support::{python, wait};
+use crate::support::wait::{self, PATIENCE};
 
 const KEY: &str = "a key for tests, of thirty-two bytes or so";
 
@@ -98,6 +100,46 @@ fn the_command_ends_the_sessions_that_are_meant_on_every_gateway() {
     for log in [first.log_text(), second.log_text()] {
         assert!(!log.contains("k1") && !log.contains(KEY), "{log}");
     }
+}
+
+#[test]
+fn the_terminals_client_comes_back_after_a_recheck_and_not_after_a_disconnect() {
+    let site = Site::start();
+    let gateway = site.gateway();
+    let address = gateway.address().to_string();
+    let arguments = [
+        "listen",
+        "f",
+        "--listen",
+        &address,
+        "--header",
+        "X-Ws4redis-User: john",
+    ];
+    let mut listener = Process::start(&mut command(&arguments));
+    let connected = |times: usize| {
+        wait::until("it is connected", || {
+            let lines = listener.errors.all();
+            let connected = lines.iter().filter(|line| line.contains("connected to"));
+            (connected.count() == times).then_some(())
+        });
+    };
+    connected(1);
+    assert_eq!(site.disconnect(&["--user", "john", "--recheck"]).code, 0);
+    connected(2);
+    assert_eq!(site.disconnect(&["--user", "john"]).code, 0);
+    assert_eq!(listener.end(PATIENCE).code(), Some(1));
+    let lines = listener.errors.all();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("1012 (recheck): who we are")),
+        "{lines:?}"
+    );
+    let last = lines.last().unwrap();
+    assert!(
+        last.contains("4403 (revoked)") && !last.contains("again in"),
+        "{last}"
+    );
 }
 
 #[test]

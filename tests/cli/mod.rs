@@ -18,7 +18,7 @@ pub(crate) struct Run {
 }
 
 /// The binary with these arguments, and nothing of ours in its environment.
-fn command(arguments: &[&str]) -> Command {
+pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ws4redis"));
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
