@@ -124,6 +124,15 @@ impl Hub {
         }
     }
 
+    /// The link is back, and what was ordered meanwhile nobody told us: a handshake that was under way all the time
+    /// must not be let in by what was found out before.
+    pub(super) fn orders_missed(&mut self) {
+        if let Some(roster) = &mut self.control.roster {
+            roster.missed();
+            self.close_calls_to_others();
+        }
+    }
+
     /// An order is obeyed.
     pub(super) fn obey(&mut self, now: Tick, order: &Order) {
         let Some(roster) = &mut self.control.roster else {
@@ -131,10 +140,7 @@ impl Hub {
         };
         let meant = Meant::new(order, &self.fingerprints);
         let met = roster.order(now, meant, self.config.limits.handshake_timeout);
-        // What the application says to a question asked before is not to be heard by who asks from now on.
-        if let Some(application) = &mut self.application {
-            application.calls.close_to_others();
-        }
+        self.close_calls_to_others();
         let (mut sessions, mut handshakes) = (0, 0);
         for index in met {
             let Some((id, session)) = self.peers.session_at(index) else {
@@ -201,6 +207,13 @@ impl Hub {
                 break;
             };
             self.close(now, id, Close::Recheck);
+        }
+    }
+
+    /// What the application says to a question of before an order is not to be heard by who asks after it.
+    fn close_calls_to_others(&mut self) {
+        if let Some(application) = &mut self.application {
+            application.calls.close_to_others();
         }
     }
 

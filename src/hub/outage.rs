@@ -29,6 +29,7 @@ impl Hub {
         up.greeted(now);
         let version = std::mem::take(&mut up.version);
         let channels = self.channels.len();
+        self.orders_missed();
         self.redis.start(now, &mut self.channels);
         self.reports
             .push_back(Report::Link(LinkReport::Ready { version, channels }));

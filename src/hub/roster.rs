@@ -19,7 +19,7 @@ use crate::wire::order::Order;
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     known: Vec<Option<Box<Known>>>,
-    /// The last orders, as many as `orders` counts or fewer.
+    /// The last of those that `orders` counts.
     recent: VecDeque<(Tick, Meant)>,
     orders: u64,
 }
@@ -73,9 +73,15 @@ impl Meant {
 }
 
 impl Roster {
-    /// How many orders there have been.
+    /// How many orders there have been. Times when some may have been missed count as one.
     pub(crate) fn orders(&self) -> u64 {
         self.orders
+    }
+
+    /// Orders may have been missed, and may have meant everybody.
+    pub(crate) fn missed(&mut self) {
+        self.orders += 1;
+        self.recent.clear();
     }
 
     /// The client in this place of the table of peers is known from now on.
@@ -215,6 +221,10 @@ mod tests {
         roster.order(at(0), mary, HANDSHAKE);
         assert_eq!(roster.recent.len(), ORDERS_KEPT_MAX);
         assert!(roster.is_meant_since(before, &john));
+        let later = roster.orders();
+        roster.missed();
+        assert!(roster.is_meant_since(later, &john));
+        assert!(!roster.is_meant_since(roster.orders(), &john));
         // By then no handshake is so old.
         roster.order(at(11), mary, HANDSHAKE);
         assert_eq!(roster.recent.len(), 1);

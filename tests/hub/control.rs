@@ -316,6 +316,23 @@ fn a_verdict_of_before_an_order_lets_nobody_in_whom_it_means() {
 }
 
 #[test]
+fn a_verdict_of_before_an_outage_lets_nobody_in_since_orders_may_have_been_missed() {
+    let mut world = asking();
+    let request = Request::to("/ws/f?subscribe-user");
+    let before = world.ask(HERE, &request);
+    world.run();
+    world.cut();
+    world.advance(ms(500));
+    assert_eq!(world.hub.ready(), Ok(()));
+    let after = world.ask(HERE, &request);
+    world.run();
+    world.application.answer = answer("200 OK", r#"{"user": "john"}"#);
+    world.run();
+    assert_eq!(world.clients[before].status(), Some(503));
+    assert!(world.clients[after].is_open());
+}
+
+#[test]
 fn an_order_about_others_holds_nobody_up() {
     let mut world = asking();
     let john = world.ask(HERE, &Request::to("/ws/f?subscribe-user"));
