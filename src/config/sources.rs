@@ -62,6 +62,13 @@ pub enum DjangoEngine {
     SignedCookies,
 }
 
+impl DjangoEngine {
+    /// Does it keep sessions in Redis? Else the cookie is all there is.
+    pub fn is_in_redis(self) -> bool {
+        self != DjangoEngine::SignedCookies
+    }
+}
+
 /// The words for [`DjangoEngine`].
 pub(super) const ENGINES: [(&str, DjangoEngine); 4] = [
     ("redis_sessions", DjangoEngine::RedisSessions),
