@@ -366,6 +366,10 @@ mod tests {
              --jwt-key-file or WS4REDIS_JWT_KEY"
         );
         assert!(error("identity = ['jwt']", &key, &[]).contains("algorithms"));
+        for unknown in ["none", "hs256", "HS512", ""] {
+            let file = format!("[jwt]\nalgorithms = ['{unknown}']");
+            assert!(error(&file, &[], &[]).contains("one of HS256, RS256, ES256, EdDSA"));
+        }
         let jwt = config("[jwt]\nalgorithms = ['HS256']", &key, &[]).jwt;
         assert_eq!(jwt.keys.unwrap().text.reveal(), "hunter2");
         assert!(error("identity = 'callback'", &[], &[]).contains("url in [callback]"));
