@@ -411,7 +411,8 @@ impl World {
             (self.link, &mut self.redis),
             (self.sessions_link, &mut self.sessions),
         ];
-        for (_, redis) in links.into_iter().filter(|(link, _)| *link == Some(id)) {
+        let asked = links.into_iter().find(|(link, _)| *link == Some(id));
+        if let Some((_, redis)) = asked {
             loop {
                 let bytes = self.hub.pending(id, &mut self.cork);
                 if bytes.is_empty() {
