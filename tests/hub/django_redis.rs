@@ -8,6 +8,7 @@ use ws4redis::refusal::Refusal;
 use ws4redis::report::{LinkReport, Report};
 
 use crate::world::client::Request;
+use crate::world::redis::Mood;
 use crate::world::{HERE, Pace, Who, World, ms};
 
 const KEY: &str = "k3y0f3ss10nabcdefghijklmnopqrstu";
@@ -314,4 +315,60 @@ fn what_is_no_answer_ends_the_link_and_nobody_gets_anothers_session() {
     world.run();
     assert_eq!(reasons(&world).len(), 1);
     assert!(!world.clients[who].is_open() || world.redis.heard().is_empty());
+}
+
+#[test]
+fn whatever_befalls_the_redis_of_sessions_nobody_comes_in_unknown_and_nobody_waits_for_ever() {
+    let (mut let_in, mut refused) = (0, 0);
+    for seed in 0..200 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut world = World::seeded(seed, config("redis://other/0"));
+        world.sessions.set(PLACE, JOHN);
+        world.pace = Pace::Chance(random.fork());
+        let mut all = Vec::new();
+        for _ in 0..60 {
+            match random.u8(0..12) {
+                0..4 => all.push(asked(&mut world)),
+                4 => world.sessions.mood = misfortune(&mut random),
+                5..8 => world.sessions.mood = Mood::default(),
+                8 => world.cut_sessions(),
+                9 if !all.is_empty() => {
+                    let who = all.swap_remove(random.usize(..all.len()));
+                    world.clients[who].reset();
+                }
+                _ => world.advance(ms(random.u64(1..700))),
+            }
+            world.turn();
+        }
+        world.sessions.mood = Mood::default();
+        world.advance(ms(5_000));
+        assert_eq!(world.hub.ready(), Ok(()), "seed {seed}");
+        assert_eq!(world.hub.tally().pending, 0, "seed {seed}");
+        world.redis.publish("user:john:f", "to john");
+        world.run();
+        for who in all {
+            match world.clients[who].status() {
+                Some(101) => {
+                    assert_eq!(world.messages(who), ["to john"], "seed {seed}");
+                    let_in += 1;
+                }
+                status => {
+                    assert_eq!(status, Some(503), "seed {seed}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(let_in > 500 && refused > 500, "{let_in}, {refused}");
+}
+
+fn misfortune(random: &mut fastrand::Rng) -> Mood {
+    let which = random.u8(0..4);
+    Mood {
+        stalls: which == 0,
+        refuses: which == 1,
+        is_missing: which == 2,
+        loads: which == 3,
+        ..Mood::default()
+    }
 }
