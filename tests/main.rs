@@ -44,4 +44,5 @@ mod outages; // Redis goes and comes back
 mod playground; // the page in a real browser
 mod publisher; // the library for Rust programs
 mod relay; // the main job
-mod serving; // listeners, refusals, draining
+mod serving;
+mod sessions; // sessions of Django in another real Redis // listeners, refusals, draining

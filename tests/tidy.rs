@@ -76,7 +76,7 @@ const HOUSE: &[Room] = &[
     },
     Room {
         path: "wire/django",
-        rooms: &["limits"],
+        rooms: &["config", "limits"],
         crates: &["data_encoding", "flate2", "hmac", "serde", "sha1", "sha2"],
     },
     Room {
