@@ -68,26 +68,27 @@ fn path(location: &Location, config: &Config) -> Option<Finding> {
     if is_reached {
         return None;
     }
-    let pass = location.pass;
     let name = location.name();
-    Some(match location.to.path {
+    let elsewhere = !prefix.starts_with(url) && !url.starts_with(prefix);
+    let finding = match location.to.path {
         Some(path) => {
+            let pass = location.pass;
             let what = format!("{name}: proxy_pass with a path puts {path} in place of {prefix}");
             let because = format!("the gateway knows only paths under {url} and answers 404");
-            let end = pass.value().len() - path.len();
-            // The colon ends the name of a unix socket.
-            let bare = pass
-                .value()
-                .get(..end)
-                .unwrap_or_default()
-                .trim_end_matches(':');
-            Finding::fault(&pass.place, &what, &because).write(&format!("proxy_pass {bare};"))
+            let bare = pass.value().strip_suffix(path).unwrap_or(pass.value());
+            // A colon ends the name of a unix socket.
+            let write = format!("proxy_pass {};", bare.trim_end_matches(':'));
+            Finding::fault(&pass.place, &what, &because).write(&write)
         }
         None => {
             let what = format!("{name} passes paths on that are not under {url}");
             let because = format!("the gateway's websocket_url is {url}: it answers 404");
-            Finding::fault(location.place(), &what, &because).write(&format!("location {url} {{"))
+            Finding::fault(location.place(), &what, &because)
         }
+    };
+    Some(match elsewhere {
+        true => finding.write(&format!("location {url} {{")),
+        false => finding,
     })
 }
 

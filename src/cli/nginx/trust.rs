@@ -75,7 +75,10 @@ pub(super) fn identity(location: &Location, config: &Config) -> Option<Finding> 
             let mut set = location.set_headers(field);
             set.find(|set| !value(set).is_empty())
         })?;
-        let what = format!("{} is set, and the gateway does not believe it", set.value());
+        let what = format!(
+            "{} is set, and the gateway does not believe it",
+            set.value()
+        );
         return Some(untrusted(&set.place, &what, "every client is nobody", true));
     }
     // A signature that the application made says the same, whoever brings it.
@@ -128,7 +131,8 @@ pub(super) fn address(location: &Location, config: &Config) -> Option<Finding> {
         "$remote_addr" if config.forwarded_hops > 1 => {
             let hops = config.forwarded_hops;
             let what = format!("X-Forwarded-For has one address, and forwarded_hops is {hops}");
-            let because = "the gateway looks further left and finds none: limits by address count for nobody";
+            let because =
+                "the gateway looks further left and finds none: limits by address count for nobody";
             Some(Finding::warning(&set.place, &what, because).write(write))
         }
         "" => {
