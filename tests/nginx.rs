@@ -126,9 +126,13 @@ fn assert_serves(site: &Site, gateway: &Gateway) {
     let foreign = [("Origin", "http://evil.example")];
     let refused = Client::connect_with(&site.address(), "/ws/f", &foreign).unwrap_err();
     assert_eq!(refused.status, 403);
-    let log = gateway.log_text();
-    let line = log.lines().find(|line| line.contains("evil.example"));
-    assert!(line.unwrap().contains(r#""from":"127.0.0.1""#), "{log}");
+    let line = wait::until("the refusal is logged", || {
+        let log = gateway.log_text();
+        log.lines()
+            .find(|line| line.contains("evil.example"))
+            .map(str::to_owned)
+    });
+    assert!(line.contains(r#""from":"127.0.0.1""#), "{line}");
 }
 
 #[test]

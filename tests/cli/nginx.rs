@@ -121,102 +121,101 @@ fn each_line_that_is_taken_out_is_missed_with_what_comes_of_it_and_the_line_itse
     assert_eq!(lines, 9);
 }
 
+/// Replaces `word` in unix.conf; there is one finding of this level, and it says this.
+#[track_caller]
+fn assert_one(word: &str, by: &str, level: &str, expected: &str) {
+    let site = unix_conf();
+    assert!(site.contains(word), "{word}");
+    let run = check_text(&site.replace(word, by), &["--listen", UNIX]);
+    assert_eq!(run.code, i32::from(level == "FAIL"), "{by}: {}", run.stdout);
+    let found = findings(&run, level);
+    assert!(
+        matches!(found[..], [one] if one.contains(expected)),
+        "{by}: {}",
+        run.stdout
+    );
+}
+
 #[test]
-fn what_is_written_wrong_is_said_at_its_line() {
-    let snippet = "include snippets/ws4redis.conf;";
-    let pass = "proxy_pass http://unix:/run/ws4redis/ws4redis.sock;";
-    for (word, by, level, expected) in [
+fn a_line_that_is_wrong_is_told_by_its_number() {
+    const SNIPPET: &str = "include snippets/ws4redis.conf;";
+    for (line, expected) in [
+        ("proxy_http_version 1.0;", "location /ws/: HTTP/1.0"),
         (
-            pass,
-            "proxy_pass http://unix:/run/ws4redis/ws4redis.sock:/;",
+            "proxy_pass_request_headers off;",
+            "proxy_pass_request_headers",
+        ),
+        (
+            "proxy_read_timeout 30s;",
+            "location /ws/: proxy_read_timeout is 30s",
+        ),
+        (
+            "proxy_set_header Connection close;",
+            "Connection is \"close\"",
+        ),
+        ("proxy_set_header Upgrade h2c;", "Upgrade is \"h2c\""),
+        ("proxy_set_header Host example.com;", "Host is set twice"),
+        ("proxy_set_header Origin '';", "the Origin"),
+        (
+            "proxy_set_header X-Forwarded-For $http_x_forwarded_for;",
+            "X-Forwarded-For comes from the client",
+        ),
+    ] {
+        let added = format!("{SNIPPET} {line}");
+        assert_one(
+            SNIPPET,
+            &added,
             "FAIL",
-            ":9: location /ws/: proxy_pass with a path puts / in place of /ws/",
-        ),
+            &format!("site.conf:10: {expected}"),
+        );
+    }
+    for (line, expected) in [
+        ("proxy_read_timeout 35s;", "late by less than pong_timeout"),
         (
-            pass,
-            "proxy_pass https://unix:/run/ws4redis/ws4redis.sock;",
-            "FAIL",
-            ":9: https:// to the gateway",
-        ),
-        (
-            "location /ws/ {",
-            "location /chat/ {",
-            "FAIL",
-            ":8: location /chat/ passes paths on that are not under /ws/",
-        ),
-        (
-            snippet,
-            "include snippets/ws4redis.conf; proxy_http_version 1.0;",
-            "FAIL",
-            ":10: location /ws/: HTTP/1.0",
-        ),
-        (
-            snippet,
-            "include snippets/ws4redis.conf; proxy_pass_request_headers off;",
-            "FAIL",
-            ":10: proxy_pass_request_headers",
-        ),
-        (
-            snippet,
-            "include snippets/ws4redis.conf; proxy_read_timeout 30s;",
-            "FAIL",
-            ":10: location /ws/: proxy_read_timeout is 30s",
-        ),
-        (
-            snippet,
-            "include snippets/ws4redis.conf; proxy_read_timeout 35s;",
-            "warn",
-            "late by less than pong_timeout",
-        ),
-        (
-            snippet,
-            "include snippets/ws4redis.conf; proxy_set_header Connection close;",
-            "FAIL",
-            ":10: Connection is \"close\"",
-        ),
-        (
-            snippet,
-            "include snippets/ws4redis.conf; proxy_set_header Connection $up;",
-            "warn",
+            "proxy_set_header Connection $up;",
             "no file that was read says what $up is",
         ),
         (
-            snippet,
-            "include snippets/ws4redis.conf; proxy_set_header Upgrade h2c;",
-            "FAIL",
-            ":10: Upgrade is \"h2c\"",
-        ),
-        (
-            snippet,
-            "include snippets/ws4redis.conf; proxy_set_header Host example.com;",
-            "FAIL",
-            ":10: Host is set twice",
-        ),
-        (
-            snippet,
-            "include snippets/ws4redis.conf; proxy_set_header Origin \"\";",
-            "FAIL",
-            ":10: the Origin",
-        ),
-        (
-            snippet,
-            "include snippets/ws4redis.conf; proxy_set_header X-Ws4redis-User $http_x_ws4redis_user;",
-            "FAIL",
-            "no proxy_set_header X-Ws4redis-User",
-        ),
-        (
-            snippet,
-            "include snippets/ws4redis.conf; proxy_set_header X-Forwarded-For $http_x_forwarded_for;",
-            "FAIL",
-            ":10: X-Forwarded-For comes from the client",
+            "proxy_set_header X-Forwarded-For '';",
+            "X-Forwarded-For is taken away",
         ),
     ] {
-        let site = unix_conf();
-        assert!(site.contains(word), "{word}");
-        let run = check_text(&site.replace(word, by), &["--listen", UNIX]);
-        assert_eq!(run.code, i32::from(level == "FAIL"), "{by}: {}", run.stdout);
-        let found = findings(&run, level).join("");
-        assert!(found.contains(expected), "{by}: {}", run.stdout);
+        assert_one(SNIPPET, &format!("{SNIPPET} {line}"), "warn", expected);
+    }
+    let own = format!("{SNIPPET} proxy_set_header X-Ws4redis-User $http_x_ws4redis_user;");
+    assert_one(SNIPPET, &own, "FAIL", "is whoever it says it is");
+}
+
+#[test]
+fn a_location_that_the_gateway_does_not_know_is_told_with_what_becomes_of_its_path() {
+    let pass = "proxy_pass http://unix:/run/ws4redis/ws4redis.sock;";
+    let stripped = pass.replace(".sock", ".sock:/");
+    assert_one(
+        pass,
+        &stripped,
+        "FAIL",
+        ":9: location /ws/: proxy_pass with a path puts / in place of /ws/",
+    );
+    assert_one(pass, &stripped, "FAIL", &format!("write: {pass}\n"));
+    assert_one(
+        pass,
+        &pass.replace("http:", "https:"),
+        "FAIL",
+        ":9: https:// to the gateway",
+    );
+    let elsewhere = ":8: location /chat/ passes paths on that are not under /ws/";
+    assert_one("location /ws/ {", "location /chat/ {", "FAIL", elsewhere);
+    for (word, by) in [
+        (pass, pass.replace(".sock", ".sock:/ws/")),
+        (
+            "location /ws/ {",
+            "location /chat/ { rewrite ^/chat/(.*) /ws/$1 break;".to_owned(),
+        ),
+        ("location /ws/ {", "location / {".to_owned()),
+        ("location /ws/ {", "location ~ ^/ws/ {".to_owned()),
+    ] {
+        let run = check_text(&unix_conf().replace(word, &by), &["--listen", UNIX]);
+        assert_eq!(run.code, 0, "{by}: {}", run.stdout);
     }
 }
 
@@ -384,11 +383,25 @@ fn ways_past_nginx_are_found() {
         assert_eq!(run.code, code, "{arguments:?}: {}", run.stdout);
         assert!(run.stdout.contains(words), "{arguments:?}: {}", run.stdout);
     }
+}
+
+#[test]
+fn the_operators_door_is_not_for_everybody_and_speaks_http_1_1() {
     let operator = fs::read_to_string("docs/nginx/operator.conf").unwrap();
     let run = check_text(&operator.replace("deny all;", ""), &["--listen", UNIX]);
     let warnings = findings(&run, "warn");
+    let words = "location = /readyz leads to the gateway's admin listener";
     assert!(
-        matches!(warnings[..], [one] if one.contains("location = /readyz leads to the gateway's admin listener")),
+        matches!(warnings[..], [one] if one.contains(words)),
+        "{}",
+        run.stdout
+    );
+    let old = operator.replace("proxy_http_version 1.1;", "");
+    let run = check_text(&old, &["--listen", UNIX]);
+    assert_eq!(run.code, 1);
+    assert!(
+        run.stdout
+            .contains("location = /readyz: no proxy_http_version"),
         "{}",
         run.stdout
     );

@@ -92,7 +92,8 @@ fn path(location: &Location, config: &Config) -> Option<Finding> {
     })
 }
 
-fn version(location: &Location) -> Option<Finding> {
+/// nginx speaks HTTP/1.0 by default, and no listener of the gateway does.
+pub(super) fn version(location: &Location) -> Option<Finding> {
     let write = "proxy_http_version 1.1;";
     match location.setting("proxy_http_version") {
         Some(version) if version.value() == "1.1" => None,
@@ -102,12 +103,13 @@ fn version(location: &Location) -> Option<Finding> {
                 location.name(),
                 version.value()
             );
-            let because = "WebSockets begin with HTTP/1.1 (RFC 6455 4.1): every client is refused";
+            let because =
+                "the gateway speaks HTTP/1.1, as WebSockets need (RFC 6455 4.1): nobody is served";
             Some(Finding::fault(&version.place, &what, because).write(write))
         }
         None => {
             let what = format!("{}: no proxy_http_version", location.name());
-            let because = "nginx before 1.29.7 says HTTP/1.0 then, and the gateway answers every client with 400";
+            let because = "nginx before 1.29.7 says HTTP/1.0 then, and the gateway answers everybody with 400";
             Some(Finding::fault(location.place(), &what, because).write(write))
         }
     }
@@ -191,10 +193,7 @@ fn read_timeout(location: &Location, config: &Config) -> Option<Finding> {
     let place = set.map_or(location.place(), |set| &set.place);
     let timeout = match set {
         None => READ_TIMEOUT,
-        Some(set) => match time(set) {
-            Some(timeout) => timeout,
-            None => return None,
-        },
+        Some(set) => time(set)?,
     };
     let enough = silence.saturating_add(limits.pong_timeout);
     let write = format!("proxy_read_timeout {}s;", 2 * enough.as_secs().max(1));

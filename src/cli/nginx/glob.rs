@@ -156,7 +156,10 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn any_pattern_has_an_answer_and_a_plain_name_fits_itself(pattern in "[a-c*?\\[\\]!^\\\\-]{0,30}", name in "[a-c-]{0,30}") {
+        fn any_pattern_has_an_answer_and_a_plain_name_fits_itself(
+            pattern in "[a-c*?\\[\\]!^\\\\-]{0,30}",
+            name in "[a-c-]{0,30}",
+        ) {
             fits(&pattern, &name);
             prop_assert!(fits(&name, &name));
             let stars = format!("*{name}*");

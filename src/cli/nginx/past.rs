@@ -3,6 +3,7 @@
 use ws4redis::Config;
 use ws4redis::config::{Listen, Source};
 
+use super::faults;
 use super::finding::Finding;
 use super::sites::{Location, Server};
 use super::syntax::Directive;
@@ -17,15 +18,21 @@ pub(super) fn the_locations(locations: &[Location], config: &Config) -> Vec<Find
     };
     let leads_there = |location: &&Location| {
         let mut servers = location.to.servers.iter();
-        servers.any(|server| server.is(&admin)) && !is_guarded(location)
+        servers.any(|server| server.is(&admin))
     };
-    let open = locations.iter().filter(leads_there).map(|location| {
-        let what = format!("{} leads to the gateway's admin listener, for everybody", location.name());
+    let mut findings = Vec::new();
+    for location in locations.iter().filter(leads_there) {
+        findings.extend(faults::version(location));
+        if is_guarded(location) {
+            continue;
+        }
+        let name = location.name();
+        let what = format!("{name} leads to the gateway's admin listener, for everybody");
         let because = "/metrics and /readyz say what the gateway does, how much of it, and which Redis is away";
         let finding = Finding::warning(&location.pass.place, &what, because);
-        finding.write("allow 127.0.0.1;").write("deny all;")
-    });
-    open.collect()
+        findings.push(finding.write("allow 127.0.0.1;").write("deny all;"));
+    }
+    findings
 }
 
 fn is_guarded(location: &Location) -> bool {

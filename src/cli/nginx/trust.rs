@@ -15,30 +15,35 @@ pub(super) fn host(location: &Location, config: &Config) -> Option<Finding> {
         return None;
     }
     let write = "proxy_set_header Host $http_host;";
-    let because = "the gateway gets an address of its own, compares that with the Origin of the page, and answers every browser with 403";
-    let by_trusted = location.set_headers("X-Forwarded-Host").last();
-    let set = match by_trusted.filter(|_| is_believed(location, config)) {
-        Some(set) => set,
-        None => match location.set_headers("Host").last() {
-            Some(set) => set,
-            None => return Some(missing(location, "Host", because).write(write)),
-        },
-    };
-    match value(set) {
-        "$host" => port_is_lost(location).map(|port| {
-            let what = format!("$host is without the port, and the server listens on {port}");
-            let because = format!(
-                "a page that browsers have from port {port} is refused with 403; not if something in front of nginx \
-                 listens on the usual port"
-            );
-            Finding::warning(&set.place, &what, &because).write(write)
-        }),
-        host @ ("" | "$proxy_host") => {
-            let what = format!("Host is {host:?} for the gateway, and not what the client asked for");
-            Some(Finding::fault(&set.place, &what, because).write(write))
-        }
-        _ => None,
+    let because = "the gateway gets a name of nginx' own, compares that with the page's Origin, and answers every \
+                   browser with 403";
+    let by_trusted = location
+        .set_headers("X-Forwarded-Host")
+        .filter(|_| is_believed(location, config));
+    let mut hosts = location.set_headers("Host").chain(by_trusted).peekable();
+    if hosts.peek().is_none() {
+        return Some(missing(location, "Host", because).write(write));
     }
+    // One that is right is enough.
+    let faults: Option<Vec<Finding>> = hosts
+        .map(|set| match value(set) {
+            "$host" => port_is_lost(location).map(|port| {
+                let what = format!("$host is without the port, and the server listens on {port}");
+                let because = format!(
+                    "a page that browsers have from port {port} is refused with 403; not if something in front of \
+                     nginx listens on the usual port"
+                );
+                Finding::warning(&set.place, &what, &because)
+            }),
+            host @ ("" | "$proxy_host") => {
+                let what = format!("{} is {host:?} for the gateway", set.value());
+                Some(Finding::fault(&set.place, &what, because))
+            }
+            _ => None,
+        })
+        .collect();
+    let first = faults?.into_iter().next()?;
+    Some(first.write(write))
 }
 
 /// The port of the server, if browsers name it in the `Origin` of its pages.
