@@ -74,6 +74,30 @@ fn the_files_of_the_documentation_are_right() {
 }
 
 #[test]
+fn without_its_snippet_none_of_them_is_right() {
+    for (file, arguments) in SITES {
+        let site = fs::read_to_string(format!("docs/nginx/{file}")).unwrap();
+        let run = check_text(
+            &site.replace("include snippets/ws4redis.conf;", ""),
+            arguments,
+        );
+        assert_eq!(run.code, 1, "{file}");
+        for word in [
+            "HTTP/1.0",
+            "Upgrade $http_upgrade;",
+            "Connection \"upgrade\";",
+            "Host $http_host;",
+        ] {
+            assert!(
+                findings(&run, "FAIL").join("").contains(word),
+                "{file}: {}",
+                run.stdout
+            );
+        }
+    }
+}
+
+#[test]
 fn the_readmes_location_is_right_by_itself() {
     let readme = fs::read_to_string("README.md").unwrap();
     let (_, snippet) = readme.split_once("```nginx\n").unwrap();

@@ -95,3 +95,94 @@ fn ours<'a>(
     }
     (meant, findings)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use proptest::prelude::*;
+    use ws4redis::config::Listen;
+
+    use super::*;
+
+    /// Directives that are looked at, with words that may stand there and others.
+    fn any_site() -> impl Strategy<Value = String> {
+        let name = proptest::sample::select(vec![
+            "proxy_pass",
+            "proxy_set_header",
+            "proxy_read_timeout",
+            "proxy_http_version",
+            "listen",
+            "server",
+            "upstream",
+            "map",
+            "location",
+            "http",
+            "events",
+            "worker_connections",
+            "worker_processes",
+            "deny",
+        ]);
+        let word = proptest::sample::select(vec![
+            "",
+            "http://",
+            "https://unix:",
+            "http://unix:/s:/",
+            "http://127.0.0.1:8000",
+            "http://[::1",
+            "]:",
+            ":",
+            "http://a/$x",
+            "/ws/",
+            "/",
+            "=",
+            "~",
+            "Host",
+            "Connection",
+            "Upgrade",
+            "$a",
+            "$http_upgrade",
+            "\u{e4}",
+            "X-Ws4redis-User",
+            "X-Forwarded-For",
+            "99999999999999999999",
+            "1m",
+            "default",
+            "upgrade",
+        ]);
+        let words = proptest::collection::vec(word, 0..4);
+        let directive = (name, words).prop_map(|(name, words)| {
+            let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+            format!("{name} {}", quoted.join(" "))
+        });
+        let leaf = directive.clone().prop_map(|text| text + ";");
+        let tree = leaf.prop_recursive(4, 30, 5, move |inner| {
+            let block = proptest::collection::vec(inner, 0..5);
+            (directive.clone(), block)
+                .prop_map(|(text, block)| format!("{text} {{ {} }}", block.join(" ")))
+        });
+        proptest::collection::vec(tree, 0..5).prop_map(|directives| directives.join(" "))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_is_written_is_judged(text in any_site()) {
+            let directives = syntax::parse(text.as_bytes(), &Rc::from(Path::new("f"))).unwrap();
+            let mut config = Config::default();
+            let path = "/s".into();
+            config.listen.push(Listen::Unix { path, mode: 0o666 });
+            let locations = Sites::new(&directives).locations();
+            ours(&locations, Path::new("f"), &config);
+            past::the_locations(&locations, &config);
+            past::nginx(&locations, &config);
+            past::its_workers(&directives, &config);
+            for location in &locations {
+                for finding in faults::of(location, &config) {
+                    prop_assert!(finding.to_string().starts_with("f:1: "));
+                }
+            }
+        }
+    }
+}
