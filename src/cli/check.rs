@@ -47,16 +47,14 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
             report.say(Level::Ok, &line)?;
         }
     }
-    match report.failed {
-        true => Err(Failure::Negative),
-        false => Ok(()),
-    }
+    report.outcome()
 }
 
 /// How a line of the answer is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
     Ok,
+    Hint,
     Warn,
     Fail,
 }
@@ -73,10 +71,19 @@ impl Report {
         self.failed |= level == Level::Fail;
         let word = match level {
             Level::Ok => "ok  ",
+            Level::Hint => "hint",
             Level::Warn => "warn",
             Level::Fail => "FAIL",
         };
         writeln!(stdout(), "{word}  {line}").map_err(Failure::output)
+    }
+
+    /// The end of it: failure if anything failed.
+    pub(super) fn outcome(&self) -> Result<(), Failure> {
+        match self.failed {
+            true => Err(Failure::Negative),
+            false => Ok(()),
+        }
     }
 }
 
