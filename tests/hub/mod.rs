@@ -6,6 +6,7 @@ mod asking; // the application is asked
 mod beats; // heartbeats and pings
 mod control; // orders on the control channel
 mod delivery; // live messages
+mod django_redis; // sessions of Django in a Redis of their own
 mod drain; // going down
 mod endings; // the ways in which a session ends
 mod identity; // tokens and signed headers
