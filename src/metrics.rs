@@ -147,6 +147,8 @@ fn counters(tally: &Tally) -> Vec<(&'static str, &'static str, u64)> {
             "Sessions of Django that could not be read",
             tally.bad_sessions,
         ),
+        ("orders", "Orders obeyed", tally.orders),
+        ("orders_refused", "Orders refused", tally.orders_refused),
         (
             "sent_bytes",
             "Bytes handed to client sockets",

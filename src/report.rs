@@ -46,6 +46,15 @@ pub enum Report {
         /// What is wrong with it.
         why: String,
     },
+    /// Somebody spoke on the control channel.
+    Control(ControlReport),
+    /// A client was to have channels that are the gateways' own; it does not get them.
+    ReservedChannels {
+        /// Where it comes from.
+        from: From,
+        /// How many.
+        count: usize,
+    },
     /// A link to Redis changed.
     Link(LinkReport),
     /// A message from Redis was over the limit and skipped.
@@ -116,6 +125,29 @@ pub enum LinkReport {
     },
 }
 
+/// What became of something on the control channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlReport {
+    /// It was an order, and is obeyed.
+    Obeyed {
+        /// Its word.
+        action: &'static str,
+        /// By what it names those whom it means, such as `user+group`. Never the names: one may be a session key.
+        by: String,
+        /// How many sessions it met.
+        sessions: usize,
+        /// How many handshakes.
+        handshakes: usize,
+    },
+    /// It was no order that counts.
+    Refused {
+        /// Why.
+        why: String,
+        /// How many there were since the last one that was told, this one included.
+        count: u64,
+    },
+}
+
 /// Everything that is counted. Plain numbers: the hub adds to them, `/metrics` prints them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tally {
@@ -145,6 +177,10 @@ pub struct Tally {
     pub callback_calling: u64,
     /// Sessions of Django that could not be read.
     pub bad_sessions: u64,
+    /// Orders on the control channel that were obeyed.
+    pub orders: u64,
+    /// And those that were refused.
+    pub orders_refused: u64,
     /// Bytes handed to clients' sockets.
     pub sent_bytes: u64,
     /// Bytes that wait for clients now.

@@ -95,6 +95,16 @@ const HOUSE: &[Room] = &[
         crates: &["bytes", "redis_protocol", "thiserror"],
     },
     Room {
+        path: "wire/order.rs",
+        rooms: &["limits", "wire::signature"],
+        crates: &["serde", "thiserror"],
+    },
+    Room {
+        path: "wire/signature.rs",
+        rooms: &[],
+        crates: &["ring", "thiserror"],
+    },
+    Room {
         path: "wire/mod.rs",
         rooms: &[],
         crates: &[],
@@ -147,8 +157,8 @@ const HOUSE: &[Room] = &[
     },
     Room {
         path: "hub/access/signed_headers.rs",
-        rooms: &["wire::http", "config"],
-        crates: &["ring", "thiserror"],
+        rooms: &["wire::http", "wire::signature", "config"],
+        crates: &["thiserror"],
     },
     Room {
         path: "net",
@@ -166,7 +176,14 @@ const HOUSE: &[Room] = &[
     },
     Room {
         path: "publisher",
-        rooms: &["wire::resp", "channel", "config", "limits"],
+        rooms: &[
+            "wire::order",
+            "wire::resp",
+            "wire::signature",
+            "channel",
+            "config",
+            "limits",
+        ],
         crates: &["socket2", "thiserror"],
     },
 ];

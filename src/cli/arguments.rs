@@ -48,6 +48,9 @@ pub(super) enum Command {
     /// Print the message that is kept for clients that come later
     #[command(after_help = FETCH)]
     Fetch(Fetch),
+    /// End the sessions of a user, a group or a browser session, on all gateways of a Redis
+    #[command(after_help = DISCONNECT)]
+    Disconnect(Disconnect),
     /// Hear, and say, what a browser would: a WebSocket client in the terminal
     #[command(after_help = LISTEN)]
     Listen(Listen),
@@ -101,6 +104,16 @@ Examples:
 
 Looks at the session, the user, the groups and broadcast, in this order, and
 prints the first message as it is. Ends with 1, in silence, if there is none.";
+
+const DISCONNECT: &str = "\
+Examples:
+  ws4redis disconnect --user john --config /etc/ws4redis.toml
+  ws4redis disconnect --group staff --recheck
+
+Those are meant who match all that is said. They are closed with 4403, or, with
+--recheck, little by little with 1012, and come back to be judged anew. The
+order is signed with the first key of [control] secret_file. Ends with 1 if no
+gateway heard it.";
 
 const LISTEN: &str = "\
 Examples:
@@ -219,6 +232,23 @@ impl From {
     }
 }
 
+/// `disconnect`.
+#[derive(Debug, Args)]
+pub(super) struct Disconnect {
+    /// Whoever is this user
+    #[arg(long, value_name = "NAME")]
+    pub(super) user: Option<String>,
+    /// Whoever is in this group
+    #[arg(long, value_name = "NAME")]
+    pub(super) group: Option<String>,
+    /// Whoever has this session key
+    #[arg(long, value_name = "KEY")]
+    pub(super) session: Option<String>,
+    /// Let them come back at once to be judged anew
+    #[arg(long)]
+    pub(super) recheck: bool,
+}
+
 /// `listen`.
 #[derive(Debug, Args)]
 pub(super) struct Listen {
@@ -313,6 +343,12 @@ pub(super) fn command() -> clap::Command {
         })
         .mut_subcommand("fetch", |command| {
             settings::add_flags(command, |name| PUBLISHERS.contains(&name))
+        })
+        .mut_subcommand("disconnect", |command| {
+            settings::add_flags(command, |name| {
+                PUBLISHERS.contains(&name)
+                    || ["control_secret_file", "control_unsigned"].contains(&name)
+            })
         })
         .mut_subcommand("listen", |command| {
             settings::add_flags(command, |name| {

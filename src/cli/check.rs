@@ -35,6 +35,14 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
         }
         None => check_redis(&mut report, config)?,
     }
+    if config.control.unsigned {
+        let channel = channel::control(&config.prefix);
+        let line = format!(
+            "control: who may publish on {channel} may end any session: let Redis' ACL keep the others from it, or \
+             set secret_file in [control] instead of unsigned"
+        );
+        report.say(Level::Warn, &line)?;
+    }
     if let Some(redis) = config.sessions_redis() {
         check_sessions(&mut report, config, redis)?;
     }
@@ -259,6 +267,8 @@ const ON_CHANNELS: [&[&str]; 5] = [
 /// What is done on the channel by which the gateway proves its link: no keys.
 const ON_PROBE: [&[&str]; 2] = [&["SUBSCRIBE"], &["PUBLISH", "x"]];
 
+/// What is done on the channel on which the gateway takes orders.
+const ON_CONTROL: [&[&str]; 1] = [&["SUBSCRIBE"]];
 /// What is done on the sessions of Django.
 const ON_SESSIONS: [&[&str]; 1] = [&["GET"]];
 
@@ -326,6 +336,9 @@ fn questions(config: &Config) -> Vec<Vec<String>> {
         (named(Audience::Session), &ON_CHANNELS),
         (channel::probe(prefix, 0), &ON_PROBE),
     ];
+    if config.control.is_on() {
+        channels.push((channel::control(prefix), &ON_CONTROL));
+    }
     if config.sessions_redis().is_none()
         && let Some(key) = session_key(config, "ws4redischeck")
     {
@@ -357,6 +370,9 @@ fn acl(config: &Config) -> String {
     }
     if config.sessions_redis().is_none() {
         rule += &session_keys(config).unwrap_or_default();
+    }
+    if config.control.is_on() {
+        rule += &format!(" &{}", channel::control(&config.prefix));
     }
     rule + &format!(" &{prefix}ws4redis:probe:*")
 }

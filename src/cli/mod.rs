@@ -5,6 +5,7 @@
 
 mod arguments;
 mod check;
+mod disconnect;
 mod fetch;
 mod listen;
 mod logging;
@@ -37,6 +38,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), Failu
         Command::Serve => serve::run(settings::load(flags)?.config),
         Command::Publish(publish) => publish::run(publish, &settings::load(flags)?.config),
         Command::Fetch(fetch) => fetch::run(fetch, &settings::load(flags)?.config),
+        Command::Disconnect(whom) => disconnect::run(whom, &settings::load(flags)?.config),
         Command::Listen(listen) => listen::run(listen, &settings::load(flags)?.config),
         Command::Check { print: true, .. } => print::run(&settings::load(flags)?),
         Command::Check {

@@ -23,7 +23,9 @@ pub(super) fn is_open_to_all(config: &Config) -> bool {
 /// Runs the gateway until it is told to end.
 pub(super) fn run(config: Config) -> Result<(), Failure> {
     logging::start(&config.log)?;
-    let memory = config.limits.memory_bytes_max(config.embedded.is_some());
+    let memory = config
+        .limits
+        .memory_bytes_max(config.embedded.is_some(), config.control.is_on());
     let serves_page = config.playground;
     let redis = config.redis.to_string();
     let sessions = config.sessions_redis().map(ToString::to_string);

@@ -45,6 +45,12 @@ impl Config {
                 .is_none_or(|address| address.ip().is_loopback()),
             "must be a loopback address, such as 127.0.0.1:6380; use a real Redis for other machines",
         )?;
+        // Less would be a stampede that never ends.
+        must(
+            "control_recheck_after",
+            !(1..60).contains(&self.control.recheck_after),
+            "must be 0 or at least 60 seconds",
+        )?;
         self.check_sources()?;
         self.check_addresses()?;
         Ok(Config {
@@ -240,6 +246,10 @@ mod tests {
         });
         assert!(late.starts_with("callback_timeout must be more than 0"));
         assert!(unfit_by(|config| config.callback.queue_max = 0).contains("callback_queue_max"));
+        assert!(
+            unfit_by(|config| config.control.recheck_after = 59)
+                .starts_with("control_recheck_after must be 0 or")
+        );
         assert!(unfit_by(|config| config.jwt.cookie = Some("a b".to_owned())).contains("cookie"));
     }
 

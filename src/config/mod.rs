@@ -8,6 +8,7 @@
 mod addresses;
 mod callback;
 mod checks;
+mod control;
 mod environment;
 mod file;
 pub mod keys;
@@ -30,6 +31,7 @@ use ipnet::IpNet;
 use crate::limits::Limits;
 
 pub use callback::{CallbackConfig, CallbackUrl, CallbackUrlError};
+pub use control::ControlConfig;
 pub use rules::{Allow, CHANNEL_FLAGS, Require, Rule, RulesConfig};
 pub use secret::{KeyMaterial, Secret};
 pub use sources::{Django, DjangoEngine, Jwt, JwtAlgorithm, Source, UsernameFallback};
@@ -82,6 +84,8 @@ pub struct Config {
     pub jwt: Jwt,
     /// For [`Source::Callback`].
     pub callback: CallbackConfig,
+    /// Whose orders end sessions.
+    pub control: ControlConfig,
     /// What clients may do.
     pub rules: RulesConfig,
     /// Every bound.
@@ -114,6 +118,7 @@ impl Default for Config {
             django: Django::default(),
             jwt: Jwt::default(),
             callback: CallbackConfig::default(),
+            control: ControlConfig::default(),
             rules: RulesConfig::default(),
             limits: Limits::default(),
             log: Log::default(),

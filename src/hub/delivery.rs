@@ -58,6 +58,15 @@ impl Hub {
                     self.live(now, id, Value { frame, fingerprint });
                 }
             }
+            Some(Heard::Order(payload)) => {
+                let unix = self.unix + now.since(Tick::ZERO);
+                let orders = self.access.orders.as_ref();
+                match orders.map(|orders| orders.read(payload, unix)) {
+                    Some(Ok(order)) => self.obey(now, &order),
+                    Some(Err(refused)) => self.disobey(now, refused),
+                    None => {}
+                }
+            }
             Some(Heard::Value { channel, value }) => self.answered(now, channel, value),
             Some(Heard::Session { id, stored }) => self.session_stored(now, id, stored),
             Some(Heard::Outlived(why)) => {

@@ -159,6 +159,7 @@ impl Hub {
     }
 
     fn leave(&mut self, id: PeerId) {
+        self.control.leave(id);
         for channel in self.channels.leave(id.index) {
             if matches!(
                 channel.subscription,

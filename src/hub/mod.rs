@@ -6,8 +6,8 @@
 //!
 //! [`Hub`] is a switchboard: it hands each fact to the room whose rules it concerns and has none of its own. The
 //! rooms: `admission` (request to 101), `conversation` (what clients say), `delivery` (what Redis says),
-//! `ending` (goodbyes), `drain`, `admin`; and the memories they share: `peers`, `channels`, `outbox`, `timers`,
-//! `redis`.
+//! `ending` (goodbyes), `control` (orders), `drain`, `admin`; and the memories they share: `peers`, `channels`,
+//! `outbox`, `timers`, `roster`, `redis`.
 
 pub mod access;
 mod addresses;
@@ -17,6 +17,7 @@ mod asking;
 mod backend;
 mod channels;
 mod check;
+mod control;
 mod conversation;
 mod delivery;
 mod drain;
@@ -26,9 +27,11 @@ mod fingerprint;
 mod identifying;
 mod outage;
 mod outbox;
+mod pace;
 mod page;
 mod peers;
 mod redis;
+mod roster;
 mod session;
 mod timers;
 mod writing;
@@ -44,6 +47,7 @@ use self::access::{Access, AccessError};
 use self::addresses::Addresses;
 use self::asking::Application;
 use self::channels::Channels;
+use self::control::Control;
 use self::drain::Drain;
 use self::embedded::Embedded;
 use self::fingerprint::Fingerprints;
@@ -87,6 +91,7 @@ pub struct Hub {
     /// The playground, as a whole answer, if it is on.
     page: Option<Bytes>,
     heartbeat: Option<String>,
+    control: Control,
     drain: Option<Drain>,
     /// When it was told last that Redis will not let us read.
     read_refused_at: Option<Tick>,
@@ -159,6 +164,7 @@ impl Hub {
             timers: Timers::default(),
             addresses: Addresses::default(),
             fingerprints: Fingerprints::new(random.u64(..)),
+            control: Control::new(&config.control, &mut random),
             random,
             page: config.playground.then(|| page::render(&config)),
             heartbeat: config.heartbeat.clone(),
@@ -256,6 +262,7 @@ impl Hub {
         }) {
             self.session_due(now, id);
         }
+        self.control_elapsed(now);
         self.drain_elapsed(now);
         self.frames.shrink();
     }
@@ -280,6 +287,7 @@ impl Hub {
             application,
             self.timers.deadline(),
             self.redis.deadline(),
+            self.control.deadline(),
             embedded,
             drain,
         ]

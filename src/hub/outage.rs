@@ -57,6 +57,7 @@ impl Hub {
         let report = match of {
             RedisOf::Messages => {
                 let channels = self.channels.len();
+                self.orders_missed();
                 self.redis.start(now, &mut self.channels);
                 LinkReport::Ready { version, channels }
             }

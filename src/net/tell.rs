@@ -4,8 +4,8 @@
 use tracing::{debug, info, warn};
 
 use crate::close::Close;
-use crate::peer::RedisOf;
-use crate::report::{LinkReport, Report};
+use crate::peer::{From, RedisOf};
+use crate::report::{ControlReport, LinkReport, Report};
 
 pub(crate) fn tell(report: &Report) {
     match report {
@@ -20,8 +20,8 @@ pub(crate) fn tell(report: &Report) {
         Report::Closed { id, close, lasted } => {
             let (reason, seconds) = (close.word(), lasted.as_secs_f64());
             match close {
-                // The everyday endings; the counters tell how many.
-                Close::Client(_) | Close::Gone | Close::Drain => {
+                // The everyday endings; the counters, and the line of the order, tell how many.
+                Close::Client(_) | Close::Gone | Close::Drain | Close::Revoked | Close::Recheck => {
                     debug!(%id, reason, seconds, "session closed");
                 }
                 _ => info!(%id, reason, seconds, "session closed"),
@@ -36,6 +36,8 @@ pub(crate) fn tell(report: &Report) {
         Report::BadSession { from, why } => {
             debug!(%from, "a session cannot be read, and its client is nobody: {why}");
         }
+        Report::ReservedChannels { from, count } => tell_reserved(*from, *count),
+        Report::Control(control) => tell_control(control),
         Report::Link(link) => tell_link(link),
         Report::Oversize { bytes } => {
             warn!(
@@ -75,6 +77,35 @@ pub(crate) fn tell(report: &Report) {
         }
         Report::Draining { sessions } => info!(sessions, "draining"),
         Report::Drained { left } => info!(left, "drained"),
+    }
+}
+
+fn tell_reserved(from: From, count: usize) {
+    warn!(
+        %from,
+        count,
+        "channels that are the gateways' own were named for a client, which does not get them"
+    );
+}
+
+fn tell_control(control: &ControlReport) {
+    match control {
+        // Logging out is everyday, and on most gateways meets nobody.
+        ControlReport::Obeyed {
+            action,
+            by,
+            sessions: 0,
+            handshakes: 0,
+        } => debug!(action, by, "an order met nobody"),
+        ControlReport::Obeyed {
+            action,
+            by,
+            sessions,
+            handshakes,
+        } => info!(action, by, sessions, handshakes, "an order met clients"),
+        ControlReport::Refused { why, count } => {
+            warn!(count, "an order on the control channel is refused: {why}");
+        }
     }
 }
 

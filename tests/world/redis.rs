@@ -200,12 +200,12 @@ impl Redis {
         said.filter(|said| said.starts_with(command)).count()
     }
 
-    /// Channels that the gateway hears now, but for its own probe.
+    /// Channels that the gateway hears now, but for its own.
     pub(crate) fn heard(&self) -> BTreeSet<String> {
         let channels = self.connection.iter().flat_map(|link| &link.channels);
         channels
             .map(|name| String::from_utf8_lossy(name).into_owned())
-            .filter(|name| !name.contains("ws4redis:probe:"))
+            .filter(|name| !name.contains("ws4redis:"))
             .collect()
     }
 

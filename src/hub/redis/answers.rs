@@ -24,6 +24,8 @@ pub(crate) enum Heard<'a> {
         channel: &'a [u8],
         payload: &'a [u8],
     },
+    /// Somebody spoke on the control channel.
+    Order(&'a [u8]),
     /// SUBSCRIBE is confirmed.
     Subscribed(ChannelId),
     /// SUBSCRIBE is refused.
@@ -92,6 +94,10 @@ pub(crate) fn understand(
         }
         (Expected::Probe, Reply::Error(error)) => Err(GivenUp(format!(
             "SUBSCRIBE: {error}; let the user have the channels &*ws4redis:probe:*"
+        ))),
+        // Whoever asked for orders relies on them: to go on without would be to keep those who were sent away.
+        (Expected::Control, Reply::Error(error)) => Err(GivenUp(format!(
+            "SUBSCRIBE: {error}; let the user have the channel &*ws4redis:control, or leave [control] out"
         ))),
         (Expected::Canary, Reply::Error(error)) => Err(GivenUp(format!(
             "PUBLISH: {error}; let the user publish to *ws4redis:probe:*"

@@ -94,6 +94,8 @@ pub(crate) enum Expected {
     Unsubscribed,
     /// The confirmation of the probe channel.
     Probe,
+    /// The confirmation of the control channel.
+    Control,
     /// PUBLISH of a nonce.
     Canary,
     /// PING with a nonce.

@@ -51,6 +51,8 @@ pub(crate) struct Redis {
     limits: Limits,
     /// The channel by which the link is proven.
     probe: Bytes,
+    /// The control channel, if it is heard.
+    control: Option<Bytes>,
     /// Channels still to be subscribed since the link came back, and the answers awaited of the last batch.
     catching_up: VecDeque<ChannelId>,
     awaited: usize,
@@ -75,6 +77,7 @@ impl Redis {
             expire: config.expire.to_string(),
             limits: config.limits.clone(),
             probe: Bytes::from(probe),
+            control: (config.control.is_on()).then(|| channel::control(&config.prefix).into()),
             catching_up: VecDeque::new(),
             awaited: 0,
         }
@@ -120,12 +123,15 @@ impl Redis {
         self.awaited = 0;
     }
 
-    /// Asks for the probe channel; begins to subscribe all channels anew.
+    /// Asks for the gateway's own channels; begins to subscribe all others anew.
     pub(crate) fn start(&mut self, now: Tick, channels: &mut Channels) {
         let Some(up) = self.link.greeted() else {
             return;
         };
         up.send(&[b"SUBSCRIBE", &self.probe], Expected::Probe);
+        if let Some(control) = &self.control {
+            up.send(&[b"SUBSCRIBE", control], Expected::Control);
+        }
         self.catching_up = channels.ids().into();
         self.catch_up(now, channels);
         self.send_publishes();
@@ -265,6 +271,7 @@ impl Redis {
                     ..
                 },
             probe,
+            control,
             publishes,
             awaited,
             ..
@@ -288,12 +295,15 @@ impl Redis {
                 canary.heard(now, payload);
                 Heard::Nothing
             }
+            Incoming::Message { channel, payload } if control.as_deref() == Some(channel) => {
+                Heard::Order(payload)
+            }
             Incoming::Message { channel, payload } => Heard::Message { channel, payload },
             Incoming::OversizePush { bytes } => Heard::Oversize(bytes),
             Incoming::OtherPush => Heard::Nothing,
             Incoming::Subscribed { .. } => match expected.pop_front() {
                 Some(Expected::Subscribed { channel, .. }) => Heard::Subscribed(channel),
-                Some(Expected::Probe) => Heard::Nothing,
+                Some(Expected::Probe | Expected::Control) => Heard::Nothing,
                 other => return Err(answers::unexpected("a confirmation of SUBSCRIBE", other)),
             },
             Incoming::Unsubscribed { .. } => match expected.pop_front() {
