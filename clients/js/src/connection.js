@@ -58,6 +58,8 @@ export class Connection {
   #socket;
   /** One timer, whose meaning is the state's. @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
+  /** What a wait is for, until it is over. @type {(() => void) | undefined} */
+  #next;
   /** @type {Parameters<WebSocket['send']>[0][]} */
   #queue = [];
   #failures = 0;
@@ -141,7 +143,7 @@ export class Connection {
    * @param {Ending} ending
    */
   postpone(ending) {
-    if (this.state === 'renewing') this.#ask(this.#delay(ending), ending);
+    if (this.state === 'renewing') this.#wait('renewing', this.#delay(ending), () => this.#tell('renew', ending));
   }
 
   /** @param {Event} event */
@@ -165,15 +167,14 @@ export class Connection {
     if (this.state === 'open') {
       // The network may be another one now. Two heartbeats' time to prove itself instead of four.
       this.#missed = Math.max(this.#missed, 2);
-    } else if (this.state === 'paused' || (this.state === 'waiting' && !this.#firm)) {
-      this.#attempt();
-    }
+    } else if (this.state === 'paused') this.#attempt();
+    else if (!this.#firm) this.#go();
   }
 
   #attempt() {
+    this.#drop();
     if (this.#world.navigator?.onLine === false) {
       const paused = this.state === 'paused';
-      this.#drop();
       this.state = 'paused';
       if (!paused) this.#tell('paused');
       return;
@@ -242,8 +243,8 @@ export class Connection {
     this.#drop();
     // Every state is settled before anybody hears of it: who hears may call us again.
     if (code === REVOKED) this.state = 'renewing';
-    else if (ask) this.#ask(expired && first ? 0 : delay, ending);
-    else this.#wait(delay);
+    else if (ask) this.#wait('renewing', expired && first ? 0 : delay, () => this.#tell('renew', ending));
+    else this.#wait('waiting', delay, () => this.#attempt());
     const { state } = this;
     this.#tell('close', ending);
     if (this.state === state && (code === REVOKED || (expired && !ask))) this.#tell('renew', ending);
@@ -251,18 +252,22 @@ export class Connection {
   }
 
   /**
+   * @param {State} state
    * @param {number} delay
-   * @param {Ending} ending
+   * @param {() => void} next
    */
-  #ask(delay, ending) {
-    this.state = 'renewing';
-    this.#later(delay, () => this.#tell('renew', ending));
+  #wait(state, delay, next) {
+    this.state = state;
+    this.#next = next;
+    this.#later(delay, () => this.#go());
   }
 
-  /** @param {number} delay */
-  #wait(delay) {
-    this.state = 'waiting';
-    this.#later(delay, () => this.#attempt());
+  /** Ends the wait, if there is one. */
+  #go() {
+    const next = this.#next;
+    if (!next) return;
+    this.#drop();
+    next();
   }
 
   /**
@@ -295,8 +300,7 @@ export class Connection {
       if (slept && this.#socket) {
         this.#ended(1006, 'slept');
         this.#wake();
-      } else if (slept && this.state === 'waiting' && !this.#firm) this.#attempt();
-      else if (delay > step) this.#later(delay - step, then);
+      } else if (delay > step && !(slept && this.#next && !this.#firm)) this.#later(delay - step, then);
       else then();
     }, step);
   }
@@ -312,9 +316,10 @@ export class Connection {
     this.#tell('close', { code, reason });
   }
 
-  /** Lets the socket go without waiting for it: closing a dead one takes a browser long. */
+  /** Lets go of the wait, and of the socket without waiting for it: closing a dead one takes a browser long. */
   #drop() {
     this.#world.clearTimeout(this.#timer);
+    this.#next = undefined;
     const socket = this.#socket;
     if (!socket) return;
     this.#socket = undefined;
@@ -328,7 +333,6 @@ export class Connection {
    */
   #finish(code, reason) {
     for (const type of PAGE_EVENTS) this.#world.removeEventListener?.(type, this);
-    this.#queue = [];
     this.#part('closed', code, reason);
   }
 }

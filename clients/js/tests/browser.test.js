@@ -4,8 +4,8 @@ import { createHmac } from 'node:crypto';
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { connect, forget, heard, start } from './support/browser.js';
-import { HEARTBEAT, until } from './support/processes.js';
+import { connect, forget, heard, open, start } from './support/browser.js';
+import { Gateway, HEARTBEAT, example, until } from './support/processes.js';
 
 test('in the browser', { timeout: 110_000 }, async (t) => {
   const world = await start(t);
@@ -149,6 +149,29 @@ test('in the browser', { timeout: 110_000 }, async (t) => {
     await forget(page);
     assert.equal(await redis.publish('broadcast:cache', 'back'), 1);
     await heard(page, { type: 'message', data: 'back' });
+  });
+
+  await t.test('the example page works beside a gateway that lets only its own host in', async (t) => {
+    const gateway = await Gateway.start(t, redis, []);
+    const address = await example(t, gateway);
+    const pages = [await open(t, world.browser, address), await open(t, world.browser, address)];
+    const complaints = [];
+    for (const page of pages) {
+      page.on('pageerror', ({ message }) => complaints.push(message));
+      await page.waitForSelector('[data-state=open]');
+    }
+    const say = async (text) => {
+      await pages[0].fill('input', text);
+      await pages[0].press('input', 'Enter');
+    };
+    await say('hello');
+    for (const page of pages) await page.waitForSelector('li:has-text("hello")');
+    await gateway.signal('SIGTERM');
+    await pages[0].waitForSelector('[data-state=waiting]');
+    await say('are you there?');
+    await gateway.again();
+    await pages[0].waitForSelector('li:has-text("are you there?")');
+    assert.deepEqual(complaints, []);
   });
 
   await t.test('close() during the handshake is the end', async (t) => {

@@ -147,11 +147,14 @@ test('a hint in the reason is kept to, and those who got the same one still come
 
 test('nothing shortens the wait that a server asked for', () => {
   const { world } = standing();
-  world.socket.end(1013);
-  world.say('online');
-  world.show('visible');
-  assert.equal(world.sockets.length, 1);
-  assert.equal(wait(world), 30);
+  for (const [code, reason, most] of [[1013, '', 30], [1012, 'retry=20', 22]]) {
+    const before = world.sockets.length;
+    world.socket.end(code, reason);
+    world.say('online');
+    world.show('visible');
+    assert.equal(world.sockets.length, before);
+    assert.equal(wait(world), most);
+  }
 });
 
 test('expired (4401) asks the page at once, and goes on with what it answers', () => {
@@ -200,6 +203,30 @@ test('a page that could not answer is asked again, later', () => {
   assert.deepEqual(asked.map((at) => (at - start) / 1000), [0, 2, 6, 14]);
 });
 
+test('a question that waits is asked at once when the network is back, and only once', () => {
+  const { world, connection, told, on } = standing({ renew: true });
+  on((type, ending) => type === 'renew' && connection.postpone(ending));
+  world.socket.end(4401, 'expired');
+  world.pass(3);
+  assert.equal(told.filter((type) => type === 'renew').length, 2);
+  on(() => {});
+  world.goOnline(true);
+  world.goOnline(true);
+  assert.equal(told.filter((type) => type === 'renew').length, 3);
+  assert.equal(world.timers, 0);
+  assert.equal(world.sockets.length, 1);
+});
+
+test('reconnect() during a wait makes one connection, whatever wakes the page afterwards', () => {
+  const { world, connection } = standing();
+  world.socket.end();
+  connection.reconnect();
+  world.goOnline(true);
+  world.show('visible');
+  world.pass(5);
+  assert.equal(world.sockets.length, 2);
+});
+
 test('without a callback, expired is told and tried as before, policy (1008) after the long wait', () => {
   for (const [code, most] of [[4401, 1], [1008, 30]]) {
     const { world, told } = standing();
@@ -236,6 +263,12 @@ test('each third refusal in a row asks for credentials, because a browser tells 
   assert.ok(told.includes('renew'));
   connection.renewed();
   assert.equal(world.sockets.length, 4);
+  world.socket.open();
+  for (let n = 0; n < 3; n++) {
+    world.socket.end(1012, 'drain');
+    assert.equal(connection.state, 'waiting', 'one that was let in starts the count anew, and is no refusal itself');
+    wait(world);
+  }
 });
 
 test('an attempt that nobody answers is given up', () => {
@@ -437,6 +470,13 @@ test('reconnect() replaces what there is, at once and with what changed', () => 
   connection.reconnect();
   assert.equal(world.sockets.length, 3);
   assert.equal(world.timers, 1, 'the wait is over');
+});
+
+test('who closes while hearing that reconnect() parts is obeyed', () => {
+  const { world, connection, on } = standing();
+  on((type) => type === 'close' && connection.close());
+  connection.reconnect();
+  assert.deepEqual([connection.state, world.sockets.length], ['closed', 1]);
 });
 
 test('reconnect() with an impossible URL is thrown, and the connection stands', () => {

@@ -1,10 +1,11 @@
 // What is published: its size, its files, and that it works where it is installed.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { createContext, runInContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
 
 import { Gateway, Redis, until } from './support/processes.js';
@@ -41,19 +42,35 @@ test('the lock names no registry, and the licence is that of the gateway', () =>
   assert.deepEqual(read('LICENSE'), read('../../LICENSE'));
 });
 
-test('the classic face, as a script, leaves one name behind', async () => {
-  const { createContext, runInContext } = await import('node:vm');
+test('the README has every option and event of the declarations', () => {
+  const declared = (name) => {
+    const body = read('types/ws4redis.d.ts').toString().split(`export interface ${name} {\n`)[1].split('\n}')[0];
+    return [...body.matchAll(/^  (\w+)\??:/gm)].map(([, key]) => key);
+  };
+  const listed = (heading) => {
+    const section = read('README.md').toString().split(`\n## ${heading}\n`)[1].split('\n## ')[0];
+    return [...section.matchAll(/^\| `(\w+)`/gm)].map(([, key]) => key);
+  };
+  assert.deepEqual(listed('Options'), declared('WS4RedisOptions'));
+  assert.deepEqual(listed('Events'), declared('WS4RedisEvents'));
+});
+
+test('the classic face, as a script, leaves one name behind', () => {
   const page = createContext({ Event, setTimeout, clearTimeout, URL });
   const before = Object.keys(page);
   runInContext(read('dist/ws4redis.classic.js').toString(), page);
   assert.deepEqual(Object.keys(page).filter((name) => !before.includes(name)), ['WS4Redis']);
 });
 
-for (const [name, options, setup] of [
-  ['the WebSocket of `ws`', [], 'const { WebSocket } = await import("ws");'],
-  ['the WebSocket of Node', Number(process.versions.node.split('.')[0]) < 22 ? ['--experimental-websocket'] : [], ''],
+const FLAG = '--experimental-websocket';
+const flagged = !globalThis.WebSocket;
+const absent = flagged && !process.allowedNodeEnvironmentFlags.has(FLAG);
+
+for (const [name, skip, options, setup] of [
+  ['the WebSocket of `ws`', false, [], 'const { WebSocket } = await import("ws");'],
+  ['the WebSocket of Node', absent && 'this Node has none', flagged ? [FLAG] : [], ''],
 ]) {
-  test(`it works in Node with ${name}`, { timeout: 60_000 }, async (t) => {
+  test(`it works in Node with ${name}`, { skip, timeout: 60_000 }, async (t) => {
     const redis = await Redis.start(t);
     const gateway = await Gateway.start(t, redis, []);
     const program = `
@@ -63,7 +80,6 @@ for (const [name, options, setup] of [
       socket.addEventListener('open', () => console.log('open'));
       for await (const text of socket) { console.log(text); if (text === 'bye') socket.close(); }
       console.log(socket.state);`;
-    const { spawn } = await import('node:child_process');
     const node = spawn(process.execPath, [...options, '--no-warnings', '--input-type=module', '--eval', program], { cwd: ROOT });
     t.after(() => node.kill());
     let said = '';

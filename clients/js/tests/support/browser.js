@@ -39,7 +39,7 @@ export async function start(t) {
 }
 
 /** A page that knows a face, and complains to nobody. */
-async function open(t, browser, url) {
+export async function open(t, browser, url) {
   const context = await browser.newContext();
   t.after(() => context.close());
   const page = await context.newPage();

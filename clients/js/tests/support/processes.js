@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -20,7 +21,7 @@ export class Redis {
     redis.directory = mkdtempSync(join(tmpdir(), 'ws4redis-js-'));
     redis.socket = join(redis.directory, 'redis.sock');
     const options = ['--port', '0', '--unixsocket', redis.socket, '--save', '', '--dir', redis.directory];
-    run(t, 'redis-server', options, () => rmSync(redis.directory, { recursive: true, force: true }));
+    run(t, 'redis-server', options, {}, () => rmSync(redis.directory, { recursive: true, force: true }));
     await until('redis-server listens', () => reachable(redis.socket));
     return redis;
   }
@@ -67,6 +68,14 @@ export class Gateway {
   }
 }
 
+/** Serves the example page beside a gateway, and says where. */
+export async function example(t, gateway) {
+  const script = fileURLToPath(new URL('../../example.js', import.meta.url));
+  const child = run(t, process.execPath, [script], { GATEWAY: `127.0.0.1:${gateway.port}`, PORT: '0' });
+  const [line] = await once(child.stdout, 'data');
+  return line.toString().trim();
+}
+
 /** The first of these programs that is installed. */
 export function installed(...names) {
   for (const name of names) {
@@ -92,10 +101,12 @@ export async function until(what, condition, seconds = 30) {
   assert.fail(`never: ${what}`);
 }
 
-function run(t, program, options, afterwards = () => {}) {
+function run(t, program, options, variables = {}, afterwards = () => {}) {
   // The gateway takes its settings from the environment, and refuses names that it does not know.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('WS4REDIS_')));
-  const child = spawn(program, options, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('WS4REDIS_'));
+  const env = { ...Object.fromEntries(inherited), ...variables };
+  const child = spawn(program, options, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.resume();
   let said = '';
   child.stderr.on('data', (text) => (said += text));
   child.on('error', (error) => assert.fail(`${program}: ${error.message}`));
