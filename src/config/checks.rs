@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Config, DjangoEngine, Listen, Source};
+use super::{Config, Listen, Source};
 use crate::limits::Unfit;
 
 impl Config {
@@ -82,7 +82,7 @@ impl Config {
         // There the cookie is all there is: without its signature it is whatever the client says.
         without(
             Source::Django,
-            self.django.engine == DjangoEngine::SignedCookies && self.django.secret_key.is_none(),
+            !self.django.engine.is_in_redis() && self.django.secret_key.is_none(),
             "django without the SECRET_KEY that signed_cookies need: say secret_key_file in [django], or \
              WS4REDIS_DJANGO_SECRET_KEY",
         )?;
@@ -120,13 +120,6 @@ impl Config {
             let must = "must be more than 0 and at most handshake_timeout".to_owned();
             return Err(unfit("callback_timeout", must));
         }
-        // Else everybody would be nobody, and nobody would say why.
-        without(
-            Source::Django,
-            self.django.engine != DjangoEngine::SignedCookies && self.django.redis.is_some(),
-            "django with a Redis of its own: it is not built yet; leave redis in [django] out, and keep the \
-             sessions in the Redis and the database of the messages",
-        )?;
         Ok(())
     }
 
