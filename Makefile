@@ -1,10 +1,11 @@
 # `make` alone lists what there is.
 
 VENV := .venv/bin
+NODE_MODULES := clients/js/node_modules/.package-lock.json
 ADVISORIES := https://github.com/rustsec/advisory-db
 
 .DEFAULT_GOAL := help
-.PHONY: help run test sim bench bench-smoke figures lint doc ci setup
+.PHONY: help run test test-js sim bench bench-smoke figures lint doc ci setup
 # Two builds at once fight over the same target directory and the same cores.
 .NOTPARALLEL:
 
@@ -14,8 +15,18 @@ help: ## list the targets
 run: ## build, and start the gateway with its own little Redis and the playground page
 	cargo run --locked --release -- serve --embedded
 
-test: setup ## run every test, the documentation's included
+test: setup ## run every test, the documentation's and the JavaScript client's included
 	cargo test --locked
+	$(MAKE) test-js
+
+test-js: setup $(NODE_MODULES) ## check the JavaScript client, and run its tests in Chromium against the gateway
+	cargo build --locked
+	cd clients/js && WS4REDIS_BINARY="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/ws4redis" npm test
+
+# No package gets to run a script of its own at installation.
+$(NODE_MODULES): clients/js/package-lock.json
+	cd clients/js && npm ci --ignore-scripts
+	@touch $@
 
 # make hands SEED and SEEDS on, whether they stand on its command line or in the environment.
 sim: ## play simulations: one with SEED=n, many with SEEDS=n
