@@ -40,16 +40,31 @@ impl Collector for Scrape {
             .iter()
             .zip(tally.closes)
             .map(|(close, n)| (close.word(), n));
-        by_reason(&mut encoder, "closes", "Sessions ended, by reason", closes)?;
+        family(
+            &mut encoder,
+            "closes",
+            "Sessions ended, by reason",
+            "reason",
+            closes,
+        )?;
         let refusals = Refusal::ALL
             .iter()
             .zip(tally.refusals)
             .map(|(refusal, n)| (refusal.word(), n));
-        by_reason(
+        family(
             &mut encoder,
             "refusals",
             "Requests refused, by reason",
+            "reason",
             refusals,
+        )?;
+        let reloads = [("ok", tally.reloads), ("refused", tally.reloads_refused)];
+        family(
+            &mut encoder,
+            "reloads",
+            "Times the configuration was read anew, by result",
+            "result",
+            reloads.into_iter(),
         )
     }
 }
@@ -97,6 +112,11 @@ fn gauges(tally: &Tally) -> Vec<(&'static str, &'static str, f64)> {
             "link_up",
             "1 while the link to Redis is proven by the canary",
             f64::from(u8::from(tally.link_ready)),
+        ),
+        (
+            "config_last_reload_timestamp_seconds",
+            "When the configuration in use was taken, at the start or by a reload",
+            tally.config_at.as_secs_f64(),
         ),
     ];
     if let Some(delay) = tally.canary_delay {
@@ -171,17 +191,18 @@ fn one(
     metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
 }
 
-fn by_reason(
+fn family(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
+    label: &str,
     values: impl Iterator<Item = (&'static str, u64)>,
 ) -> fmt::Result {
     let kind = ConstCounter::new(0u64).metric_type();
     let mut family = encoder.encode_descriptor(name, help, None, kind)?;
     for (word, value) in values {
         let counter = ConstCounter::new(value);
-        counter.encode(family.encode_family(&[("reason", word)])?)?;
+        counter.encode(family.encode_family(&[(label, word)])?)?;
     }
     Ok(())
 }
@@ -195,6 +216,8 @@ mod tests {
         let mut tally = Tally {
             sessions: 3,
             canary_delay: Some(std::time::Duration::from_millis(2)),
+            reloads_refused: 2,
+            config_at: std::time::Duration::from_millis(1_700_000_000_500),
             ..Tally::default()
         };
         tally.closes[Close::Slow.index()] = 7;
@@ -204,6 +227,9 @@ mod tests {
             "ws4redis_closes_total{reason=\"slow\"} 7",
             "ws4redis_refusals_total{reason=\"redis_away\"} 0",
             "ws4redis_canary_delay_seconds 0.002",
+            "ws4redis_reloads_total{result=\"ok\"} 0",
+            "ws4redis_reloads_total{result=\"refused\"} 2",
+            "ws4redis_config_last_reload_timestamp_seconds 1700000000.5",
         ] {
             assert!(
                 text.lines().any(|printed| printed == line),

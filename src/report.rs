@@ -78,6 +78,20 @@ pub enum Report {
         /// How many sessions were closed.
         closed: usize,
     },
+    /// The configuration was read anew and taken.
+    Reloaded {
+        /// The settings that are different now.
+        changed: Vec<&'static str>,
+        /// Those that would be, had there been a restart.
+        kept: Vec<&'static str>,
+    },
+    /// The configuration could not be read anew, or not be taken; the old one stays.
+    ReloadRefused {
+        /// What is wrong with it, and where.
+        why: String,
+    },
+    /// Asked to reload while it drains.
+    ReloadIgnored,
     /// Draining has begun.
     Draining {
         /// Sessions to close.
@@ -164,4 +178,10 @@ pub struct Tally {
     pub canary_delay: Option<Duration>,
     /// Commands sent to Redis.
     pub redis_commands: u64,
+    /// How often the configuration was read anew and taken.
+    pub reloads: u64,
+    /// How often it was not, and the old one stayed.
+    pub reloads_refused: u64,
+    /// When the configuration in use was taken, since 1970.
+    pub config_at: Duration,
 }

@@ -134,6 +134,7 @@ const HOUSE: &[Room] = &[
             "hub",
             "channel",
             "config",
+            "limits",
             "peer",
             "tick",
         ],

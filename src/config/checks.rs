@@ -113,6 +113,12 @@ impl Config {
                 ));
             }
         }
+        let bytes = self.callback.body_bytes_max;
+        // An answer that names a user and a few groups has two hundred bytes; all connections may hold one at once.
+        if !(1 << 10..=16 << 20).contains(&bytes) {
+            let must = format!("must be between 1KiB and 16MiB, not {bytes}");
+            return Err(unfit("callback_body_bytes_max", must));
+        }
         // Else the handshake is over before the answer is late. Whoever asks nobody need not know of it.
         let is_asked = self.identity.contains(&Source::Callback);
         let timeout = self.callback.timeout;
@@ -247,6 +253,8 @@ mod tests {
         });
         assert!(late.starts_with("callback_timeout must be more than 0"));
         assert!(unfit_by(|config| config.callback.queue_max = 0).contains("callback_queue_max"));
+        let bodies = unfit_by(|config| config.callback.body_bytes_max = 17 << 20);
+        assert!(bodies.starts_with("callback_body_bytes_max must be between 1KiB and 16MiB"));
         assert!(unfit_by(|config| config.jwt.cookie = Some("a b".to_owned())).contains("cookie"));
     }
 

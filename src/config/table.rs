@@ -1,31 +1,42 @@
 //! The table of all settings. A default is nowhere but in [`Config::default`](super::Config::default).
 
-use super::keys::{Group, Key};
+use super::keys::{Group, Key, Taken};
 use super::place::Place;
 
+/// A setting that is looked at once, or that those who are connected rely on: a change waits for a restart.
 const fn key(name: &'static str, group: Group, place: Place, meaning: &'static str) -> Key {
     Key {
         name,
         group,
         meaning,
+        taken: Taken::AtStart,
         place,
     }
 }
 
+/// A setting that is looked up whenever it is needed, or that `Hub::reload` sees to: a reload takes it.
+const fn live(name: &'static str, group: Group, place: Place, meaning: &'static str) -> Key {
+    Key {
+        taken: Taken::AtReload,
+        ..key(name, group, place, meaning)
+    }
+}
+
+/// A bound is looked up before anything is added.
 const fn limit(name: &'static str, place: Place, meaning: &'static str) -> Key {
-    key(name, Group::Limits, place, meaning)
+    live(name, Group::Limits, place, meaning)
 }
 
 /// The table. `socket_mode` stands before `listen`, which is read with it.
 #[rustfmt::skip]
-pub static KEYS: [Key; 61] = [
+pub static KEYS: [Key; 62] = [
     key("socket_mode", Group::Listening, Place::Mode(|c| &mut c.socket_mode),
         "Permission bits of the unix sockets that name none themselves"),
     key("listen", Group::Listening, Place::Listen(|c| &mut c.listen),
         "Where clients connect: ADDRESS:PORT or unix:/path[?mode=0660]"),
     key("admin", Group::Listening, Place::Admin(|c| &mut c.admin),
         "Where /healthz, /readyz and /metrics are served, or off"),
-    key("websocket_url", Group::Listening, Place::Text(|c| &mut c.websocket_url),
+    live("websocket_url", Group::Listening, Place::Text(|c| &mut c.websocket_url),
         "The path under which facilities stand; begins and ends with a slash"),
     key("playground", Group::Listening, Place::Switch(|c| &mut c.playground),
         "Serve a page at / to try the gateway with; on in embedded mode unless switched off"),
@@ -35,72 +46,74 @@ pub static KEYS: [Key; 61] = [
         "The very small Redis inside `serve`, instead of a real one: on, off or ADDRESS:PORT"),
     key("prefix", Group::Redis, Place::Text(|c| &mut c.prefix),
         "Put before every channel and key, with a colon"),
-    key("expire", Group::Redis, Place::Seconds(|c| &mut c.expire),
+    live("expire", Group::Redis, Place::Seconds(|c| &mut c.expire),
         "For how long the last message of a channel is kept for clients that come later; 0 keeps none"),
     key("heartbeat", Group::Clients, Place::OptionalText(|c| &mut c.heartbeat),
         "A text that is sent to clients every 4 s, and not published when a client sends it"),
-    key("session_cookie", Group::Clients, Place::Text(|c| &mut c.session_cookie),
+    live("session_cookie", Group::Clients, Place::Text(|c| &mut c.session_cookie),
         "The cookie that holds the session key"),
-    key("trusted", Group::Clients, Place::Networks(|c| &mut c.trusted),
+    live("trusted", Group::Clients, Place::Networks(|c| &mut c.trusted),
         "Proxies whose X-Ws4redis-* headers are believed; those on a unix socket always are"),
-    key("origins", Group::Clients, Place::Origins(|c| &mut c.origins),
+    live("origins", Group::Clients, Place::Origins(|c| &mut c.origins),
         "Whose pages may connect: same-host, any, or scheme://host[:port]; *. before a host is its sub-domains"),
-    key("origin_required_with_cookie", Group::Clients, Place::Switch(|c| &mut c.origin_required_with_cookie),
+    live("origin_required_with_cookie", Group::Clients, Place::Switch(|c| &mut c.origin_required_with_cookie),
         "Refuse a client that has the session cookie and sends no Origin: browsers always send one"),
-    key("forwarded_hops", Group::Clients, Place::Hops(|c| &mut c.forwarded_hops),
+    live("forwarded_hops", Group::Clients, Place::Hops(|c| &mut c.forwarded_hops),
         "How many trusted proxies add to X-Forwarded-For; 0 ignores it"),
-    key("identity", Group::Clients, Place::Sources(|c| &mut c.identity),
+    live("identity", Group::Clients, Place::Sources(|c| &mut c.identity),
         "How it is found out who a client is, in this order: django, headers, jwt, callback, cookie"),
-    key("headers_secret_file", Group::Clients, Place::KeyMaterial(|c| &mut c.headers_secret),
+    live("headers_secret_file", Group::Clients, Place::KeyMaterial(|c| &mut c.headers_secret),
         "Keys of the signature that the X-Ws4redis-* headers must carry, one a line; without it they need none"),
-    key("headers_max_age", Group::Clients, Place::Time(|c| &mut c.headers_max_age),
+    live("headers_max_age", Group::Clients, Place::Time(|c| &mut c.headers_max_age),
         "How old such a signature may be"),
-    key("facilities", Group::Permission, Place::Facilities(|c| &mut c.rules.facilities),
+    live("facilities", Group::Permission, Place::Facilities(|c| &mut c.rules.facilities),
         "The facilities that there are: names, or patterns such as chat/*; all others are 404"),
-    key("allowed_channels", Group::Permission, Place::Allow(|c| &mut c.rules.allowed_channels),
+    live("allowed_channels", Group::Permission, Place::Allow(|c| &mut c.rules.allowed_channels),
         "Flags that clients may use where no [[rule]] says something else: all, or subscribe-user and the like"),
     key("log", Group::Logging, Place::Text(|c| &mut c.log.filter),
         "What is logged: error, warn, info, debug, or a tracing filter such as ws4redis=debug"),
     key("log_format", Group::Logging, Place::LogFormat(|c| &mut c.log.format),
         "text, json, or auto: text on a terminal, JSON otherwise"),
-    key("django_engine", Group::Django, Place::Engine(|c| &mut c.django.engine),
+    live("django_engine", Group::Django, Place::Engine(|c| &mut c.django.engine),
         "The site's SESSION_ENGINE: redis_sessions, cache, cached_db or signed_cookies"),
-    key("django_key_prefix", Group::Django, Place::Text(|c| &mut c.django.key_prefix),
+    live("django_key_prefix", Group::Django, Place::Text(|c| &mut c.django.key_prefix),
         "SESSION_REDIS_PREFIX, or the cache's KEY_PREFIX"),
-    key("django_version", Group::Django, Place::Rate(|c| &mut c.django.version),
+    live("django_version", Group::Django, Place::Rate(|c| &mut c.django.version),
         "The cache's VERSION"),
     key("django_redis", Group::Django, Place::OtherRedis(|c| &mut c.django.redis),
         "The Redis that holds the sessions, if it is not the one of the messages"),
-    key("django_secret_key_file", Group::Django, Place::KeyMaterial(|c| &mut c.django.secret_key),
+    live("django_secret_key_file", Group::Django, Place::KeyMaterial(|c| &mut c.django.secret_key),
         "The site's SECRET_KEY, below it those of SECRET_KEY_FALLBACKS, one a line; verifies what is signed"),
-    key("django_max_age", Group::Django, Place::Time(|c| &mut c.django.max_age),
+    live("django_max_age", Group::Django, Place::Time(|c| &mut c.django.max_age),
         "How old a signed session may be: SESSION_COOKIE_AGE"),
-    key("django_username_fallback", Group::Django, Place::Fallback(|c| &mut c.django.username_fallback),
+    live("django_username_fallback", Group::Django, Place::Fallback(|c| &mut c.django.username_fallback),
         "Who it is when a session has no ws4redis:username: none, or id for the user's id"),
-    key("jwt_key_file", Group::Jwt, Place::KeyMaterial(|c| &mut c.jwt.keys),
+    live("jwt_key_file", Group::Jwt, Place::KeyMaterial(|c| &mut c.jwt.keys),
         "A shared secret, a public key in PEM, or a JWKS document"),
-    key("jwt_algorithms", Group::Jwt, Place::Algorithms(|c| &mut c.jwt.algorithms),
+    live("jwt_algorithms", Group::Jwt, Place::Algorithms(|c| &mut c.jwt.algorithms),
         "The algorithms that are accepted: HS256, RS256, ES256, EdDSA"),
-    key("jwt_issuer", Group::Jwt, Place::OptionalText(|c| &mut c.jwt.issuer),
+    live("jwt_issuer", Group::Jwt, Place::OptionalText(|c| &mut c.jwt.issuer),
         "What iss must be"),
-    key("jwt_audience", Group::Jwt, Place::OptionalText(|c| &mut c.jwt.audience),
+    live("jwt_audience", Group::Jwt, Place::OptionalText(|c| &mut c.jwt.audience),
         "What aud must be, or have among it"),
-    key("jwt_cookie", Group::Jwt, Place::OptionalText(|c| &mut c.jwt.cookie),
+    live("jwt_cookie", Group::Jwt, Place::OptionalText(|c| &mut c.jwt.cookie),
         "A cookie that holds the token"),
-    key("jwt_query", Group::Jwt, Place::OptionalText(|c| &mut c.jwt.query),
+    live("jwt_query", Group::Jwt, Place::OptionalText(|c| &mut c.jwt.query),
         "A parameter of the query that holds the token; queries stand in the logs of proxies"),
-    key("jwt_leeway", Group::Jwt, Place::Time(|c| &mut c.jwt.leeway),
+    live("jwt_leeway", Group::Jwt, Place::Time(|c| &mut c.jwt.leeway),
         "By how much clocks may differ"),
-    key("jwt_require_exp", Group::Jwt, Place::Switch(|c| &mut c.jwt.require_exp),
+    live("jwt_require_exp", Group::Jwt, Place::Switch(|c| &mut c.jwt.require_exp),
         "Refuse a token that never expires"),
     key("callback_url", Group::Callback, Place::CallbackUrl(|c| &mut c.callback.url),
         "Where the application answers: http://host[:port]/path or unix:/socket:/path"),
-    key("callback_timeout", Group::Callback, Place::Time(|c| &mut c.callback.timeout),
+    live("callback_timeout", Group::Callback, Place::Time(|c| &mut c.callback.timeout),
         "From the question to the whole answer; a later one is none, and the client gets 503"),
     key("callback_connections_max", Group::Callback, Place::Count(|c| &mut c.callback.connections_max),
         "Questions to the application at once"),
-    key("callback_queue_max", Group::Callback, Place::Count(|c| &mut c.callback.queue_max),
+    live("callback_queue_max", Group::Callback, Place::Count(|c| &mut c.callback.queue_max),
         "Questions that may wait for a connection; further clients get 503"),
+    live("callback_body_bytes_max", Group::Callback, Place::Size(|c| &mut c.callback.body_bytes_max),
+        "Bytes of an answer's body; a longer one is none, and the client gets 503"),
     limit("sessions_max", Place::Count(|c| &mut c.limits.sessions_max),
         "Sessions at once, pending handshakes included; each takes a file descriptor"),
     limit("pending_max", Place::Count(|c| &mut c.limits.pending_max),
@@ -122,7 +135,7 @@ pub static KEYS: [Key; 61] = [
         "Bytes that may wait for one client; a slower one is closed"),
     limit("budget_bytes_max", Place::Size(|c| &mut c.limits.budget_bytes_max),
         "Bytes that may wait for all clients and be half-received from them, together"),
-    limit("redis_message_bytes_max", Place::Size(|c| &mut c.limits.redis_message_bytes_max),
+    key("redis_message_bytes_max", Group::Limits, Place::Size(|c| &mut c.limits.redis_message_bytes_max),
         "Bytes of one message from Redis; a larger one is skipped and counted"),
     limit("publish_queue_max", Place::Count(|c| &mut c.limits.publish_queue_max),
         "Messages of clients that may wait for Redis"),

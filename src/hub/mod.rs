@@ -6,7 +6,7 @@
 //!
 //! [`Hub`] is a switchboard: it hands each fact to the room whose rules it concerns and has none of its own. The
 //! rooms: `admission` (request to 101), `conversation` (what clients say), `delivery` (what Redis says),
-//! `ending` (goodbyes), `drain`, `admin`; and the memories they share: `peers`, `channels`, `outbox`, `timers`,
+//! `ending` (goodbyes), `drain`, `reload`, `admin`; and the memories they share: `peers`, `channels`, `outbox`, `timers`,
 //! `redis`.
 
 pub mod access;
@@ -29,6 +29,7 @@ mod outbox;
 mod page;
 mod peers;
 mod redis;
+mod reload;
 mod session;
 mod timers;
 mod writing;
@@ -67,7 +68,7 @@ use crate::wire::http;
 /// The gateway without its sockets.
 ///
 /// Facts: [`accepted`](Hub::accepted), [`connected`](Hub::connected), [`received`](Hub::received),
-/// [`sent`](Hub::sent), [`lost`](Hub::lost), [`elapsed`](Hub::elapsed), [`drain`](Hub::drain). After facts, empty
+/// [`sent`](Hub::sent), [`lost`](Hub::lost), [`elapsed`](Hub::elapsed), [`drain`](Hub::drain), [`reload`](Hub::reload). After facts, empty
 /// the wishes in this order, each until it says `None`: [`next_action`](Hub::next_action),
 /// [`next_write`](Hub::next_write) (with [`pending`](Hub::pending)), [`next_report`](Hub::next_report); then
 /// sleep until [`deadline`](Hub::deadline). Time never goes backwards.
@@ -169,7 +170,10 @@ impl Hub {
             drain: None,
             outage: None,
             read_refused_at: None,
-            counts: Tally::default(),
+            counts: Tally {
+                config_at: unix,
+                ..Tally::default()
+            },
             admitted: 0,
             dirty: VecDeque::new(),
             actions: VecDeque::new(),

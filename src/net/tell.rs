@@ -1,7 +1,7 @@
 //! One log line for each report. The words are chosen so that a line says what happened and, where there is
 //! something to do, what.
 
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::close::Close;
 use crate::report::{LinkReport, Report};
@@ -72,8 +72,27 @@ pub(crate) fn tell(report: &Report) {
                 "limits.budget_bytes_max is reached; the slowest sessions were closed"
             );
         }
+        Report::Reloaded { changed, kept } => tell_reloaded(changed, kept),
+        Report::ReloadRefused { why } => {
+            error!("the configuration is not reloaded, the old one stays: {why}");
+        }
+        Report::ReloadIgnored => info!("draining: the configuration is not reloaded"),
         Report::Draining { sessions } => info!(sessions, "draining"),
         Report::Drained { left } => info!(left, "drained"),
+    }
+}
+
+fn tell_reloaded(changed: &[&str], kept: &[&str]) {
+    if changed.is_empty() {
+        info!("configuration reloaded: nothing to change");
+    } else {
+        info!("configuration reloaded: {} changed", changed.join(", "));
+    }
+    if !kept.is_empty() {
+        warn!(
+            "{}: changed, but only a restart takes them",
+            kept.join(", ")
+        );
     }
 }
 

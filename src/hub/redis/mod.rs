@@ -73,6 +73,12 @@ impl Redis {
         }
     }
 
+    /// What is said from now on is said as this has it. Where Redis is, and what its link may bring, stays.
+    pub(crate) fn reload(&mut self, config: &Config) {
+        self.expire = config.expire.to_string();
+        self.limits = config.limits.clone();
+    }
+
     /// Has a nonce gone through this link and come back?
     pub(crate) fn is_proven(&self) -> bool {
         self.proven
