@@ -6,8 +6,8 @@
 //!
 //! [`Hub`] is a switchboard: it hands each fact to the room whose rules it concerns and has none of its own. The
 //! rooms: `admission` (request to 101), `conversation` (what clients say), `delivery` (what Redis says),
-//! `ending` (goodbyes), `drain`, `reload`, `admin`; and the memories they share: `peers`, `channels`, `outbox`, `timers`,
-//! `redis`.
+//! `ending` (goodbyes), `drain`, `reload`, `admin`; and the memories they share: `peers`, `channels`, `outbox`,
+//! `timers`, `redis`.
 
 pub mod access;
 mod addresses;
@@ -68,10 +68,10 @@ use crate::wire::http;
 /// The gateway without its sockets.
 ///
 /// Facts: [`accepted`](Hub::accepted), [`connected`](Hub::connected), [`received`](Hub::received),
-/// [`sent`](Hub::sent), [`lost`](Hub::lost), [`elapsed`](Hub::elapsed), [`drain`](Hub::drain), [`reload`](Hub::reload). After facts, empty
-/// the wishes in this order, each until it says `None`: [`next_action`](Hub::next_action),
-/// [`next_write`](Hub::next_write) (with [`pending`](Hub::pending)), [`next_report`](Hub::next_report); then
-/// sleep until [`deadline`](Hub::deadline). Time never goes backwards.
+/// [`sent`](Hub::sent), [`lost`](Hub::lost), [`elapsed`](Hub::elapsed), [`drain`](Hub::drain),
+/// [`reload`](Hub::reload). After facts, empty the wishes in this order, each until it says `None`:
+/// [`next_action`](Hub::next_action), [`next_write`](Hub::next_write) (with [`pending`](Hub::pending)),
+/// [`next_report`](Hub::next_report); then sleep until [`deadline`](Hub::deadline). Time never goes backwards.
 pub struct Hub {
     config: Config,
     access: Access,

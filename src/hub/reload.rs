@@ -1,9 +1,9 @@
 //! A configuration was read anew: other rules, keys and bounds for whoever comes next.
 //!
 //! Nothing is done to those who are connected: they have what they were granted, and bounds are looked up when
-//! something is added. A handshake under way keeps what its client has proven; what that gives it is said by the
-//! rules that are in force when the last answer about it comes, so that a rule which was tightened holds for all
-//! who are not in yet.
+//! something is added. A handshake under way keeps the sources that it began with, and what its client has proven;
+//! what that gives it is said by the rules that are in force when the last answer about it comes, so that a rule
+//! which was tightened holds for all who are not in yet.
 
 use super::asking::Application;
 use super::session::State;

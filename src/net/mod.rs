@@ -133,8 +133,9 @@ impl Gateway {
         &self.bound
     }
 
-    /// Says where the configuration comes from when [`Handle::reload`] or SIGHUP asks for it to be read anew. It is read
-    /// on the gateway's thread, which does nothing else meanwhile. What cannot be read, or is no good, changes nothing.
+    /// Says where the configuration comes from when [`Handle::reload`] or SIGHUP asks for it to be read anew. It is
+    /// read on the gateway's thread, which does nothing else meanwhile. What cannot be read, or is no good, changes
+    /// nothing.
     pub fn on_reload(
         &mut self,
         load: impl FnMut() -> Result<Config, Box<dyn Error + Send + Sync>> + Send + 'static,

@@ -843,6 +843,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_reloaded_is_for_later_calls_and_those_under_way_keep_their_time() {
+        let mut world = World::new(|config| (config.connections_max, config.queue_max) = (1, 2));
+        let (long, waiting) = (world.ask("1"), world.ask("2"));
+        let config = CallbackConfig {
+            timeout: ms(100),
+            queue_max: 1,
+            connections_max: 9,
+            body_bytes_max: 1 << 10,
+            ..world.callback.config.clone()
+        };
+        world.callback.reload(&config);
+        assert_eq!(world.try_ask("3"), Err(Failure::QueueFull));
+        world.advance(ms(1_900));
+        assert_eq!(world.asked.len(), 1, "there are no more connections");
+        assert!(!world.verdicts.contains_key(&long));
+        let id = world.newest();
+        world.says(id, NO_CONTENT);
+        assert_eq!(world.verdicts[&long], Verdict::AllowAsAsked);
+        world.says(id, NO_CONTENT);
+        assert_eq!(world.verdicts[&waiting], Verdict::AllowAsAsked);
+        let short = world.ask("4");
+        world.advance(ms(100));
+        assert_eq!(world.verdicts[&short], Verdict::Failed(Failure::TimedOut));
+    }
+
+    #[test]
     fn who_is_gone_is_told_nothing_and_asked_about_only_if_that_was_under_way() {
         let mut world = World::new(|config| (config.connections_max, config.queue_max) = (1, 2));
         let flying = world.ask("1");
