@@ -78,20 +78,8 @@ pub enum Report {
         /// How many sessions were closed.
         closed: usize,
     },
-    /// The configuration was read anew and taken.
-    Reloaded {
-        /// The settings that are different now.
-        changed: Vec<&'static str>,
-        /// Those that would be, had there been a restart.
-        kept: Vec<&'static str>,
-    },
-    /// The configuration could not be read anew, or not be taken; the old one stays.
-    ReloadRefused {
-        /// What is wrong with it, and where.
-        why: String,
-    },
-    /// Asked to reload while it drains.
-    ReloadIgnored,
+    /// The configuration was to be read anew.
+    Reload(ReloadReport),
     /// Draining has begun.
     Draining {
         /// Sessions to close.
@@ -121,6 +109,25 @@ pub enum LinkReport {
         /// When the next try is made.
         retry_in: Duration,
     },
+}
+
+/// What became of a reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReloadReport {
+    /// The configuration was read and taken.
+    Taken {
+        /// The settings that are different now.
+        changed: Vec<&'static str>,
+        /// Those that would be, had there been a restart.
+        kept: Vec<&'static str>,
+    },
+    /// It could not be read, or not be taken; the old one stays.
+    Refused {
+        /// What is wrong with it, and where.
+        why: String,
+    },
+    /// It was not read: the gateway drains.
+    Ignored,
 }
 
 /// Everything that is counted. Plain numbers: the hub adds to them, `/metrics` prints them.

@@ -1,18 +1,20 @@
 //! SIGHUP: the file, the environment and the flags are read anew, and nobody who is connected notices.
 
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use ws4redis::config::Listen;
 use ws4redis::{Config, RedisSubscriber};
 
 use crate::support::gateway::Gateway;
 use crate::support::http;
+use crate::support::resp::{Reply, Resp};
 use crate::support::stream::Address;
 use crate::support::wait::{self, PATIENCE};
 
@@ -226,6 +228,34 @@ fn any_number_of_signals_is_fine_and_while_it_drains_they_are_ignored() {
     logged(&gateway, "draining: the configuration is not reloaded");
     drop((ann, _bob));
     assert!(gateway.end(PATIENCE).success());
+}
+
+#[test]
+fn a_log_that_nobody_reads_any_more_ends_nothing() {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_ws4redis"))
+        .args(["serve", "--embedded=127.0.0.1:0", "--admin", "off"])
+        .args(["--listen", "127.0.0.1:0", "--log-format", "text"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
+    let mut redis = None;
+    // When its link is up it heeds signals, too.
+    let lines = log.by_ref().map(Result::unwrap);
+    for line in lines.take_while(|line| !line.contains("link to Redis is up")) {
+        let (_, address) = line.split_once("door=\"embedded\" address=").unzip();
+        redis = redis.or(address.map(|address| address.parse().unwrap()));
+    }
+    let redis = Address::Tcp(redis.unwrap());
+    drop(log);
+    for _ in 0..3 {
+        // A line is lost for each.
+        kill_process(Pid::from_child(&process), Signal::HUP).unwrap();
+        let pong = Resp::connect(&redis).unwrap().call(&["PING"]);
+        assert_eq!(pong, Reply::Simple("PONG".to_owned()));
+    }
+    kill_process(Pid::from_child(&process), Signal::TERM).unwrap();
+    assert!(process.wait().unwrap().success());
 }
 
 #[test]

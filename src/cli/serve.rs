@@ -31,6 +31,9 @@ pub(super) fn run(flags: &ArgMatches) -> Result<(), Failure> {
     let redis = config.redis.to_string();
     let open_to_all = is_open_to_all(&config);
     let mut gateway = Gateway::bind(config, Box::new(RedisSubscriber))?;
+    let flags = flags.clone();
+    gateway.on_reload(move || load_again(&flags));
+    gateway.watch_signals()?;
     info!(
         version = env!("CARGO_PKG_VERSION"),
         memory_bytes_max = memory,
@@ -45,9 +48,6 @@ pub(super) fn run(flags: &ArgMatches) -> Result<(), Failure> {
         None => info!(%redis, "connecting to Redis"),
     }
     tell_next(gateway.bound(), serves_page);
-    let flags = flags.clone();
-    gateway.on_reload(move || load_again(&flags));
-    gateway.watch_signals()?;
     Ok(gateway.run()?)
 }
 

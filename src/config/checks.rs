@@ -46,6 +46,7 @@ impl Config {
             "must be a loopback address, such as 127.0.0.1:6380; use a real Redis for other machines",
         )?;
         self.check_sources()?;
+        self.check_callback()?;
         self.check_addresses()?;
         Ok(Config {
             limits: self.limits.checked()?,
@@ -101,6 +102,18 @@ impl Config {
                 return Err(unfit("jwt_cookie", COOKIE.to_owned()));
             }
         }
+        // Else everybody would be nobody, and nobody would say why.
+        without(
+            Source::Django,
+            self.django.engine != DjangoEngine::SignedCookies && self.django.redis.is_some(),
+            "django with a Redis of its own: it is not built yet; leave redis in [django] out, and keep the \
+             sessions in the Redis and the database of the messages",
+        )?;
+        Ok(())
+    }
+
+    /// What calls to the application may take.
+    fn check_callback(&self) -> Result<(), Unfit> {
         for (key, count) in [
             ("callback_connections_max", self.callback.connections_max),
             ("callback_queue_max", self.callback.queue_max),
@@ -126,13 +139,6 @@ impl Config {
             let must = "must be more than 0 and at most handshake_timeout".to_owned();
             return Err(unfit("callback_timeout", must));
         }
-        // Else everybody would be nobody, and nobody would say why.
-        without(
-            Source::Django,
-            self.django.engine != DjangoEngine::SignedCookies && self.django.redis.is_some(),
-            "django with a Redis of its own: it is not built yet; leave redis in [django] out, and keep the \
-             sessions in the Redis and the database of the messages",
-        )?;
         Ok(())
     }
 

@@ -118,8 +118,10 @@ mod tests {
 
     #[test]
     fn a_setting_that_needs_another_one_which_only_a_restart_takes_is_refused_and_both_are_named() {
-        let mut new = Config::default();
-        new.identity = vec![Source::Callback];
+        let mut new = Config {
+            identity: vec![Source::Callback],
+            ..Config::default()
+        };
         new.callback.url = "http://127.0.0.1/".parse().ok();
         assert!(new.clone().checked().is_ok());
         let why = Config::default().reloaded(new).unwrap_err().to_string();

@@ -9,28 +9,28 @@ use super::asking::Application;
 use super::session::State;
 use super::{Access, Hub, page};
 use crate::config::{Config, Reloaded};
-use crate::report::Report;
+use crate::report::{ReloadReport, Report};
 use crate::tick::Tick;
 
 impl Hub {
     /// A configuration was read, or could not be, and why. All of it is taken that a reload takes, or nothing.
     pub fn reload(&mut self, now: Tick, loaded: Result<Config, String>) {
         if self.is_draining() {
-            self.reports.push_back(Report::ReloadIgnored);
-            return;
+            let report = Report::Reload(ReloadReport::Ignored);
+            return self.reports.push_back(report);
         }
         let report = match loaded.and_then(|config| self.take(config)) {
             Ok((changed, kept)) => {
                 self.counts.reloads += 1;
                 self.counts.config_at = self.unix_at(now);
-                Report::Reloaded { changed, kept }
+                ReloadReport::Taken { changed, kept }
             }
             Err(why) => {
                 self.counts.reloads_refused += 1;
-                Report::ReloadRefused { why }
+                ReloadReport::Refused { why }
             }
         };
-        self.reports.push_back(report);
+        self.reports.push_back(Report::Reload(report));
     }
 
     /// Takes it; says which settings are different now, and which would be after a restart.

@@ -4,7 +4,7 @@
 use tracing::{debug, error, info, warn};
 
 use crate::close::Close;
-use crate::report::{LinkReport, Report};
+use crate::report::{LinkReport, ReloadReport, Report};
 
 pub(crate) fn tell(report: &Report) {
     match report {
@@ -72,27 +72,28 @@ pub(crate) fn tell(report: &Report) {
                 "limits.budget_bytes_max is reached; the slowest sessions were closed"
             );
         }
-        Report::Reloaded { changed, kept } => tell_reloaded(changed, kept),
-        Report::ReloadRefused { why } => {
-            error!("the configuration is not reloaded, the old one stays: {why}");
-        }
-        Report::ReloadIgnored => info!("draining: the configuration is not reloaded"),
+        Report::Reload(reload) => tell_reload(reload),
         Report::Draining { sessions } => info!(sessions, "draining"),
         Report::Drained { left } => info!(left, "drained"),
     }
 }
 
-fn tell_reloaded(changed: &[&str], kept: &[&str]) {
-    if changed.is_empty() {
-        info!("configuration reloaded: nothing to change");
-    } else {
-        info!("configuration reloaded: {} changed", changed.join(", "));
-    }
-    if !kept.is_empty() {
-        warn!(
-            "{}: changed, but only a restart takes them",
-            kept.join(", ")
-        );
+fn tell_reload(reload: &ReloadReport) {
+    match reload {
+        ReloadReport::Taken { changed, kept } => {
+            match &changed[..] {
+                [] => info!("configuration reloaded: nothing to change"),
+                names => info!("configuration reloaded: {} changed", names.join(", ")),
+            }
+            if !kept.is_empty() {
+                let names = kept.join(", ");
+                warn!("{names}: changed, but only a restart takes them");
+            }
+        }
+        ReloadReport::Refused { why } => {
+            error!("the configuration is not reloaded, the old one stays: {why}");
+        }
+        ReloadReport::Ignored => info!("draining: the configuration is not reloaded"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ws4redis::Config;
 use ws4redis::config::{JwtAlgorithm, KeyMaterial, Origins, RedisAddress, Require, Rule, Source};
-use ws4redis::report::Report;
+use ws4redis::report::{ReloadReport, Report};
 
 use super::identity::{KEY, bearing, said, token, with_tokens};
 use crate::world::application::answer;
@@ -37,8 +37,10 @@ fn hears(world: &mut World, who: Who) -> bool {
 /// What the last reload came to: what changed and what did not, or why nothing did.
 fn outcome(world: &World) -> Result<(Vec<&str>, Vec<&str>), &str> {
     let outcome = world.reports.iter().rev().find_map(|report| match report {
-        Report::Reloaded { changed, kept } => Some(Ok((changed.clone(), kept.clone()))),
-        Report::ReloadRefused { why } => Some(Err(why.as_str())),
+        Report::Reload(ReloadReport::Taken { changed, kept }) => {
+            Some(Ok((changed.clone(), kept.clone())))
+        }
+        Report::Reload(ReloadReport::Refused { why }) => Some(Err(why.as_str())),
         _ => None,
     });
     outcome.unwrap()
@@ -283,7 +285,11 @@ fn while_it_drains_nothing_is_reloaded() {
     world.join("/ws/f");
     world.hub.drain(world.now);
     reload(&mut world, only_news);
-    assert!(world.reports.contains(&Report::ReloadIgnored));
+    assert!(
+        world
+            .reports
+            .contains(&Report::Reload(ReloadReport::Ignored))
+    );
     assert_eq!(world.hub.tally().reloads, 0);
 }
 
