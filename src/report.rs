@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::close::Close;
-use crate::peer::{From, PeerId};
+use crate::peer::{From, PeerId, RedisOf};
 use crate::refusal::Refusal;
 
 /// One event that an operator may want to know.
@@ -46,7 +46,7 @@ pub enum Report {
         /// What is wrong with it.
         why: String,
     },
-    /// The link to Redis changed.
+    /// A link to Redis changed.
     Link(LinkReport),
     /// A message from Redis was over the limit and skipped.
     Oversize {
@@ -92,7 +92,7 @@ pub enum Report {
     },
 }
 
-/// What became of the link to Redis.
+/// What became of a link to Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkReport {
     /// Greeted, authenticated, subscribed.
@@ -102,8 +102,15 @@ pub enum LinkReport {
         /// Channels subscribed anew.
         channels: usize,
     },
+    /// The one of Django's sessions is greeted and authenticated.
+    SessionsReady {
+        /// Redis' version, as it says.
+        version: String,
+    },
     /// It ended, or a try to connect failed.
     Down {
+        /// Which.
+        of: RedisOf,
         /// In one line: what, and what to do.
         why: String,
         /// When the next try is made.
@@ -177,18 +184,27 @@ pub struct Tally {
     pub closes: [u64; Close::ALL.len()],
     /// Refusals, in the order of [`Refusal::ALL`].
     pub refusals: [u64; Refusal::ALL.len()],
-    /// Is the link to Redis ready?
-    pub link_ready: bool,
-    /// How often it was lost, or could not be had.
-    pub link_losses: u64,
-    /// The last canary's way through Redis and back.
-    pub canary_delay: Option<Duration>,
-    /// Commands sent to Redis.
-    pub redis_commands: u64,
+    /// The link to Redis.
+    pub link: LinkTally,
+    /// The link to the Redis of Django's sessions, if they have one of their own.
+    pub sessions_link: Option<LinkTally>,
     /// How often the configuration was read anew and taken.
     pub reloads: u64,
     /// How often it was not, and the old one stayed.
     pub reloads_refused: u64,
     /// When the configuration in use was taken, since 1970.
     pub config_at: Duration,
+}
+
+/// What is counted of one link.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct LinkTally {
+    /// Is it ready?
+    pub ready: bool,
+    /// How often it was lost, or could not be had.
+    pub losses: u64,
+    /// The last canary's way through Redis and back.
+    pub canary_delay: Option<Duration>,
+    /// Commands sent.
+    pub commands: u64,
 }

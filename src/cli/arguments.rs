@@ -57,6 +57,9 @@ pub(super) enum Command {
         /// Print the effective configuration, secrets masked, and its worst case in memory; ask nobody
         #[arg(long, conflicts_with = "url")]
         print: bool,
+        /// Read an nginx configuration instead: do WebSockets come through it, and nothing past it? Asks nobody
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "print"])]
+        nginx: Option<PathBuf>,
         #[command(flatten)]
         client: Client,
     },
@@ -115,11 +118,14 @@ Examples:
   ws4redis check --config /etc/ws4redis.toml
   ws4redis check --print
   ws4redis check --as john --groups staff --url '/ws/chat/1?subscribe-user'
+  ws4redis check --config /etc/ws4redis.toml --nginx /etc/nginx/nginx.conf
 
 With --url it shows what that client would get, asks nobody, and ends with 1
-if the client would be refused. Else Redis is asked what it would do; nothing
-is written or published, and it ends with 1 if anything FAILs. A configuration
-that is wrong ends it with 2.";
+if the client would be refused. With --nginx it reads that file and those that
+it includes, and says what is wrong for WebSockets and what to write. Else
+Redis is asked what it would do; nothing is written or published. Both end
+with 1 if anything FAILs, and not for warnings and hints. A configuration that
+is wrong ends it with 2.";
 
 const COMPLETIONS: &str = "\
 Examples:

@@ -8,6 +8,7 @@ mod check;
 mod fetch;
 mod listen;
 mod logging;
+mod nginx;
 mod pages;
 mod print;
 mod publish;
@@ -38,6 +39,9 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), Failu
         Command::Fetch(fetch) => fetch::run(fetch, &settings::load(flags)?.config),
         Command::Listen(listen) => listen::run(listen, &settings::load(flags)?.config),
         Command::Check { print: true, .. } => print::run(&settings::load(flags)?),
+        Command::Check {
+            nginx: Some(file), ..
+        } => nginx::run(&file, &settings::load(flags)?.config),
         Command::Check { client, .. } if client.url.is_some() => {
             trial::run(&client, &settings::load(flags)?.config)
         }

@@ -8,6 +8,7 @@ use tracing::{info, warn};
 use ws4redis::config::{Listen, Source};
 use ws4redis::limits::Memory;
 use ws4redis::net::{Bound, ServeError};
+use ws4redis::peer::RedisOf;
 use ws4redis::{Config, Gateway, RedisSubscriber};
 
 use super::print::mebibytes;
@@ -29,6 +30,7 @@ pub(super) fn run(flags: &ArgMatches) -> Result<(), Failure> {
     let memory = Memory::sum(&config.memory());
     let serves_page = config.playground;
     let redis = config.redis.to_string();
+    let sessions = config.sessions_redis().map(ToString::to_string);
     let open_to_all = is_open_to_all(&config);
     let mut gateway = Gateway::bind(config, Box::new(RedisSubscriber))?;
     let flags = flags.clone();
@@ -46,6 +48,9 @@ pub(super) fn run(flags: &ArgMatches) -> Result<(), Failure> {
     match gateway.bound().embedded {
         Some(address) => tell_embedded(address),
         None => info!(%redis, "connecting to Redis"),
+    }
+    if let Some(redis) = sessions {
+        info!(%redis, "connecting to {}", RedisOf::Sessions.name());
     }
     tell_next(gateway.bound(), serves_page);
     Ok(gateway.run()?)

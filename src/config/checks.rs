@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Config, DjangoEngine, Listen, Source};
+use super::{Config, Listen, Source};
 use crate::limits::Unfit;
 
 impl Config {
@@ -83,7 +83,7 @@ impl Config {
         // There the cookie is all there is: without its signature it is whatever the client says.
         without(
             Source::Django,
-            self.django.engine == DjangoEngine::SignedCookies && self.django.secret_key.is_none(),
+            !self.django.engine.is_in_redis() && self.django.secret_key.is_none(),
             "django without the SECRET_KEY that signed_cookies need: say secret_key_file in [django], or \
              WS4REDIS_DJANGO_SECRET_KEY",
         )?;
@@ -102,13 +102,6 @@ impl Config {
                 return Err(unfit("jwt_cookie", COOKIE.to_owned()));
             }
         }
-        // Else everybody would be nobody, and nobody would say why.
-        without(
-            Source::Django,
-            self.django.engine != DjangoEngine::SignedCookies && self.django.redis.is_some(),
-            "django with a Redis of its own: it is not built yet; leave redis in [django] out, and keep the \
-             sessions in the Redis and the database of the messages",
-        )?;
         Ok(())
     }
 

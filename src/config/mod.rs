@@ -221,6 +221,19 @@ impl Default for Log {
 }
 
 impl Config {
+    /// The Redis that is asked for Django's sessions, if it is another than that of the messages, or other credentials
+    /// are given for it.
+    pub fn sessions_redis(&self) -> Option<&Redis> {
+        let asked = self.identity.contains(&Source::Django) && self.django.engine.is_in_redis();
+        let other = self.django.redis.as_ref().filter(|_| asked)?;
+        let is_same = other.address == self.redis.address
+            && other.db == self.redis.db
+            && (other.password.is_none()
+                || (&other.username, &other.password)
+                    == (&self.redis.username, &self.redis.password));
+        (!is_same).then_some(other)
+    }
+
     /// Are the identity headers of a peer at this address believed?
     pub fn trusts(&self, ip: IpAddr) -> bool {
         // A dual-stack listener sees IPv4 peers as ::ffff:a.b.c.d; the operator wrote a.b.c.d.

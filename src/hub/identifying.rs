@@ -93,8 +93,9 @@ impl Hub {
                 Step::Ask(question) => return self.ask(now, id, &question),
                 Step::Stored { key, redis_key } => {
                     identifying.waits = Waits::Stored(key);
-                    if !self.redis.get_session(id, redis_key.as_bytes()) {
-                        self.refuse(now, id, Refusal::RedisAway);
+                    let asked = self.redis.get_session(id, redis_key.as_bytes());
+                    if let Err(refused) = asked {
+                        self.refuse(now, id, refused);
                     }
                     return;
                 }

@@ -48,18 +48,15 @@ use self::channels::Channels;
 use self::drain::Drain;
 use self::embedded::Embedded;
 use self::fingerprint::Fingerprints;
-use self::outage::Outage;
 use self::outbox::Frames;
 use self::peers::{Peer, Peers};
 use self::redis::Redis;
-use self::redis::answers::GivenUp;
-use self::redis::link::Link;
 use self::session::{Due, Session, State};
 use self::timers::Timers;
 use crate::close::Close;
 use crate::config::Config;
 use crate::limits::ADMIN_CONNECTIONS_MAX;
-use crate::peer::{Door, From, PeerId};
+use crate::peer::{Door, From, PeerId, RedisOf};
 use crate::refusal::Refusal;
 use crate::report::{Report, Tally};
 use crate::tick::Tick;
@@ -92,7 +89,6 @@ pub struct Hub {
     page: Option<Bytes>,
     heartbeat: Option<String>,
     drain: Option<Drain>,
-    outage: Option<Outage>,
     /// When it was told last that Redis will not let us read.
     read_refused_at: Option<Tick>,
     counts: Tally,
@@ -117,8 +113,8 @@ pub enum Action {
 /// Whom to connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum To {
-    /// Redis.
-    Redis,
+    /// A Redis.
+    Redis(RedisOf),
     /// The application of [`Source::Callback`](crate::config::Source::Callback).
     Application,
 }
@@ -168,7 +164,6 @@ impl Hub {
             page: config.playground.then(|| page::render(&config)),
             heartbeat: config.heartbeat.clone(),
             drain: None,
-            outage: None,
             read_refused_at: None,
             counts: Tally {
                 config_at: unix,
@@ -216,7 +211,11 @@ impl Hub {
     /// The connection asked for by [`Action::Connect`] stands.
     pub fn connected(&mut self, now: Tick, id: PeerId) {
         match self.peers.get(id) {
-            Some(Peer::Link) if self.redis.link.id() == Some(id) => self.redis.connected(now),
+            Some(Peer::Link(of)) => {
+                if let Some(link) = self.redis.link_mut(*of) {
+                    link.connected(now);
+                }
+            }
             Some(Peer::Application) => self.application_connected(now, id),
             _ => {}
         }
@@ -226,7 +225,7 @@ impl Hub {
     pub fn received(&mut self, now: Tick, id: PeerId, bytes: &mut [u8]) {
         match self.peers.get(id) {
             None => {}
-            Some(Peer::Link) => self.redis_spoke(now, bytes),
+            Some(Peer::Link(of)) => self.redis_spoke(now, *of, bytes),
             Some(Peer::Application) => self.application_spoke(now, id, bytes),
             Some(Peer::Backend) => {
                 if let Some(embedded) = &mut self.embedded {
@@ -249,16 +248,7 @@ impl Hub {
 
     /// Time has passed: does whatever is due.
     pub fn elapsed(&mut self, now: Tick) {
-        if let Err(GivenUp(why)) = self.redis.elapsed(now) {
-            self.give_up_link(now, why);
-        }
-        if let Link::Down { retry_at, .. } = self.redis.link
-            && retry_at <= now
-        {
-            let id = self.peers.insert(Peer::Link);
-            self.redis.link.connecting(now, id);
-            self.actions.push_back(Action::Connect(id, To::Redis));
-        }
+        self.links_elapsed(now);
         self.application_elapsed(now);
         self.look_again(now);
         self.expire_publishes(now);

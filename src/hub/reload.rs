@@ -47,7 +47,7 @@ impl Hub {
             Some(application) => application.calls.reload(&config.callback),
             none => *none = Application::new(&config),
         }
-        self.redis.reload(&config);
+        self.redis.reload(&config, self.random.fork());
         self.page = config.playground.then(|| page::render(&config));
         let admitted = self.peers.sessions().filter(|(_, session)| {
             let state = &session.state;

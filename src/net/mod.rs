@@ -29,7 +29,7 @@ use self::connect::{Connector, Connectors};
 use self::fit::Fit;
 use self::listener::Listener;
 use self::reactor::{Reactor, WAKER};
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, RedisAddress};
 use crate::hub::Hub;
 use crate::hub::access::AccessError;
 use crate::hub::access::subscriber::Subscriber;
@@ -114,10 +114,13 @@ impl Gateway {
         fit.apply(&mut config);
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let connector =
+            |address: &RedisAddress| Connector::new(address.clone(), Arc::clone(&waker));
         let connectors = Connectors {
-            redis: Connector::new(config.redis.address.clone(), Arc::clone(&waker)),
-            application: (config.callback.url.as_ref())
-                .map(|url| Connector::new(url.address.clone(), Arc::clone(&waker))),
+            redis: connector(&config.redis.address),
+            // Whether Django's sessions are asked for, and the application, may change by a reload.
+            sessions: (config.django.redis.as_ref()).map(|redis| connector(&redis.address)),
+            application: (config.callback.url.as_ref()).map(|url| connector(&url.address)),
         };
         let clock = Clock::start();
         let hub = Hub::new(config, subscriber, fastrand::u64(..), clock.unix())?;

@@ -4,6 +4,7 @@
 use tracing::{debug, error, info, warn};
 
 use crate::close::Close;
+use crate::peer::RedisOf;
 use crate::report::{LinkReport, ReloadReport, Report};
 
 pub(crate) fn tell(report: &Report) {
@@ -102,11 +103,18 @@ fn tell_link(link: &LinkReport) {
         LinkReport::Ready { version, channels } => {
             info!(version, channels, "link to Redis is up");
         }
-        LinkReport::Down { why, retry_in } => {
+        LinkReport::SessionsReady { version } => {
+            info!(version, "link to {} is up", RedisOf::Sessions.name());
+        }
+        LinkReport::Down { of, why, retry_in } => {
             let retry_ms = retry_in.as_millis() as u64;
+            let (name, new) = match of {
+                RedisOf::Messages => (of.name(), "new ones"),
+                RedisOf::Sessions => (of.name(), "clients with a session cookie"),
+            };
             warn!(
                 retry_ms,
-                "no link to Redis: {why}; sessions stay open, new ones get 503 until it is back"
+                "no link to {name}: {why}; sessions stay open, {new} get 503 until it is back"
             );
         }
     }

@@ -2,6 +2,7 @@
 
 mod check; // what it asks Redis, and what it says
 mod listen; // the WebSocket client
+mod nginx; // check --nginx
 mod publish; // publish and fetch
 mod settings; // file, environment, flags
 mod trial; // check --url

@@ -5,6 +5,7 @@ mod admission; // from accept to the 101, or to a refusal
 mod asking; // the application is asked
 mod beats; // heartbeats and pings
 mod delivery; // live messages
+mod django_redis; // sessions of Django in a Redis of their own
 mod drain; // going down
 mod endings; // the ways in which a session ends
 mod identity; // tokens and signed headers

@@ -1,7 +1,9 @@
 //! The configuration is read anew: who comes next meets it, and nobody who is there notices.
 
 use ws4redis::Config;
-use ws4redis::config::{JwtAlgorithm, KeyMaterial, Origins, RedisAddress, Require, Rule, Source};
+use ws4redis::config::{
+    DjangoEngine, JwtAlgorithm, KeyMaterial, Origins, RedisAddress, Require, Rule, Source,
+};
 use ws4redis::report::{ReloadReport, Report};
 
 use super::identity::{KEY, bearing, said, token, with_tokens};
@@ -312,4 +314,34 @@ fn headers_are_signed_from_the_reload_on_that_asks_for_it() {
     status(&mut world, &named("bob"));
     assert!(!world.redis.heard().contains("user:bob:f"));
     assert!(world.redis.heard().contains("user:ann:f"));
+}
+
+#[test]
+fn a_link_for_djangos_sessions_is_made_when_they_are_needed_and_asked_of_no_one_when_not() {
+    let other = |config: &mut Config| {
+        config.django.engine = DjangoEngine::Cache;
+        config.django.redis = Some("redis://other/0".parse().unwrap());
+    };
+    let mut world = World::new(other);
+    assert_eq!(world.sessions.connects, 0);
+    let key = "k3y0f3ss10nabcdefghijklmnopqrstu";
+    let place = format!(":1:django.contrib.sessions.cache{key}");
+    world
+        .sessions
+        .set(&place, r#"{"ws4redis:username":"john"}"#);
+    let with_cookie = Request::to(TARGET).cookie(&format!("sessionid={key}"));
+    reload(&mut world, |config| {
+        other(config);
+        config.identity = vec![Source::Django];
+    });
+    assert_eq!(outcome(&world), Ok((vec!["identity"], Vec::new())));
+    assert_eq!(status(&mut world, &with_cookie), 101);
+    assert!(world.redis.heard().contains("user:john:f"));
+    world.sessions.mood.refuses = true;
+    world.cut_sessions();
+    world.run();
+    assert!(world.hub.ready().is_err());
+    reload(&mut world, other);
+    assert_eq!(world.hub.ready(), Ok(()));
+    assert_eq!(status(&mut world, &with_cookie), 101);
 }

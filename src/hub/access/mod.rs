@@ -21,12 +21,12 @@ use thiserror::Error;
 
 use self::callback::Question;
 use self::django::DjangoSessions;
-use self::jwt::{Algorithm, JwtConfig, KeyError, Places, Verifier};
+use self::jwt::{JwtConfig, KeyError, Places, Verifier};
 use self::rules::Rules;
 use self::signed_headers::{SignedHeaders, SigningKeyError};
 use self::subscriber::{Ask, Subscriber};
 use self::testimony::Testimony;
-use crate::config::{Config, Jwt, JwtAlgorithm, KeyMaterial, Source};
+use crate::config::{Config, Jwt, KeyMaterial, Source};
 use crate::limits::FACILITY_BYTES_MAX;
 use crate::peer::From;
 use crate::refusal::{Refusal, Refused};
@@ -141,15 +141,9 @@ impl Access {
 }
 
 fn verifier(keys: &KeyMaterial, jwt: &Jwt) -> Result<(Verifier, Places), AccessError> {
-    let algorithm = |algorithm: &JwtAlgorithm| match algorithm {
-        JwtAlgorithm::Hs256 => Algorithm::Hs256,
-        JwtAlgorithm::Rs256 => Algorithm::Rs256,
-        JwtAlgorithm::Es256 => Algorithm::Es256,
-        JwtAlgorithm::EdDsa => Algorithm::EdDsa,
-    };
     let config = JwtConfig {
         keys: keys.text.clone(),
-        algorithms: jwt.algorithms.iter().map(algorithm).collect(),
+        algorithms: jwt.algorithms.clone(),
         issuer: jwt.issuer.clone(),
         audience: jwt.audience.clone(),
         leeway: jwt.leeway,
