@@ -1,8 +1,8 @@
 //! Every bound, its reason, and what they cost together in the worst case.
 //!
 //! A gateway is judged by what its worst clients can do to the others. So everything that a peer can make
-//! grow has a number here, the number is checked *before* anything is added, and [`Limits::memory_bytes_max`]
-//! says what all of them may come to. Sizes are bytes, times are `Duration`s.
+//! grow has a number here, the number is checked *before* anything is added, and [`Limits::memory`] says what all
+//! of them may come to. Sizes are bytes, times are `Duration`s.
 
 use std::time::Duration;
 
@@ -53,8 +53,10 @@ pub const DJANGO_SESSION_BYTES_MAX: usize = 256 << 10;
 pub const DJANGO_GROUPS_MAX: usize = 1_024;
 /// Bytes of a user's or a group's name in a Django session; Django allows 150 characters.
 pub const DJANGO_NAME_BYTES_MAX: usize = 1_024;
+/// Bytes of the head of an answer of the application; frameworks send some hundreds, and a session's cookie.
+pub const ANSWER_HEAD_BYTES_MAX: usize = 8 << 10;
 /// What a fully used session record, its socket and its places in the tables take (measured: see
-/// `docs/operations.md`), for the sum of [`Limits::memory_bytes_max`].
+/// `docs/operations.md`), for the sum of [`Limits::memory`].
 pub const SESSION_BYTES: usize = 512;
 /// What a channel with one member takes, its name included.
 pub const CHANNEL_BYTES: usize = 512;
@@ -163,6 +165,13 @@ impl Memory {
     /// The term.
     pub fn bytes(self) -> u64 {
         (self.count as u64).saturating_mul(self.each as u64)
+    }
+
+    /// The sum.
+    pub fn sum(terms: &[Memory]) -> u64 {
+        terms
+            .iter()
+            .fold(0, |sum, term| sum.saturating_add(term.bytes()))
     }
 }
 
@@ -333,13 +342,6 @@ impl Limits {
         }
         terms
     }
-
-    /// The sum of [`Limits::memory`].
-    pub fn memory_bytes_max(&self, embedded: bool, control: bool) -> u64 {
-        self.memory(embedded, control)
-            .iter()
-            .fold(0, |sum, term| sum.saturating_add(term.bytes()))
-    }
 }
 
 fn unfit(key: &'static str, must: String) -> Unfit {
@@ -408,11 +410,11 @@ mod tests {
 
     #[test]
     fn every_limit_on_memory_raises_the_sum_and_no_sum_overflows() {
-        let sum = Limits::default().memory_bytes_max(false, false);
+        let sum = Memory::sum(&Limits::default().memory(false, false));
         let raised = |change: fn(&mut Limits)| {
             let mut limits = Limits::default();
             change(&mut limits);
-            limits.memory_bytes_max(false, false)
+            Memory::sum(&limits.memory(false, false))
         };
         assert!(raised(|limits| limits.sessions_max += 1) > sum);
         assert!(raised(|limits| limits.pending_max += 1) > sum);
@@ -421,8 +423,8 @@ mod tests {
         assert!(raised(|limits| limits.budget_bytes_max += 1) > sum);
         assert!(raised(|limits| limits.redis_message_bytes_max += 1) > sum);
         assert!(raised(|limits| limits.publish_queue_bytes_max += 1) > sum);
-        assert!(Limits::default().memory_bytes_max(true, false) > sum);
-        assert!(Limits::default().memory_bytes_max(false, true) > sum);
+        assert!(Memory::sum(&Limits::default().memory(true, false)) > sum);
+        assert!(Memory::sum(&Limits::default().memory(false, true)) > sum);
         assert_eq!(raised(|limits| limits.sessions_max = usize::MAX), u64::MAX);
     }
 }

@@ -40,16 +40,37 @@ impl Collector for Scrape {
             .iter()
             .zip(tally.closes)
             .map(|(close, n)| (close.word(), n));
-        by_reason(&mut encoder, "closes", "Sessions ended, by reason", closes)?;
+        family(
+            &mut encoder,
+            "closes",
+            "Sessions ended, by reason",
+            "reason",
+            closes,
+        )?;
         let refusals = Refusal::ALL
             .iter()
             .zip(tally.refusals)
             .map(|(refusal, n)| (refusal.word(), n));
-        by_reason(
+        family(
             &mut encoder,
             "refusals",
             "Requests refused, by reason",
+            "reason",
             refusals,
+        )?;
+        one(
+            &mut encoder,
+            "config_last_reload_timestamp_seconds",
+            "When the configuration in use was taken, at the start or by a reload",
+            &ConstGauge::new(tally.config_at.as_secs_f64()),
+        )?;
+        let reloads = [("ok", tally.reloads), ("refused", tally.reloads_refused)];
+        family(
+            &mut encoder,
+            "reloads",
+            "Times the configuration was read anew, by result",
+            "result",
+            reloads.into_iter(),
         )
     }
 }
@@ -202,17 +223,18 @@ fn one(
     metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
 }
 
-fn by_reason(
+fn family(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
+    label: &str,
     values: impl Iterator<Item = (&'static str, u64)>,
 ) -> fmt::Result {
     let kind = ConstCounter::new(0u64).metric_type();
     let mut family = encoder.encode_descriptor(name, help, None, kind)?;
     for (word, value) in values {
         let counter = ConstCounter::new(value);
-        counter.encode(family.encode_family(&[("reason", word)])?)?;
+        counter.encode(family.encode_family(&[(label, word)])?)?;
     }
     Ok(())
 }
@@ -226,6 +248,8 @@ mod tests {
     fn every_reason_and_every_count_is_printed() {
         let mut tally = Tally {
             sessions: 3,
+            reloads_refused: 2,
+            config_at: std::time::Duration::from_millis(1_700_000_000_500),
             link: LinkTally {
                 canary_delay: Some(std::time::Duration::from_millis(2)),
                 ..LinkTally::default()
@@ -243,6 +267,9 @@ mod tests {
             "ws4redis_closes_total{reason=\"slow\"} 7",
             "ws4redis_refusals_total{reason=\"redis_away\"} 0",
             "ws4redis_canary_delay_seconds 0.002",
+            "ws4redis_reloads_total{result=\"ok\"} 0",
+            "ws4redis_reloads_total{result=\"refused\"} 2",
+            "ws4redis_config_last_reload_timestamp_seconds 1700000000.5",
             "ws4redis_django_link_up 0.0",
             "ws4redis_django_link_losses_total 4",
         ] {

@@ -87,6 +87,8 @@ pub enum Report {
         /// How many sessions were closed.
         closed: usize,
     },
+    /// The configuration was to be read anew.
+    Reload(ReloadReport),
     /// Draining has begun.
     Draining {
         /// Sessions to close.
@@ -148,6 +150,25 @@ pub enum ControlReport {
     },
 }
 
+/// What became of a reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReloadReport {
+    /// The configuration was read and taken.
+    Taken {
+        /// The settings that are different now.
+        changed: Vec<&'static str>,
+        /// Those that would be, had there been a restart.
+        kept: Vec<&'static str>,
+    },
+    /// It could not be read, or not be taken; the old one stays.
+    Refused {
+        /// What is wrong with it, and where.
+        why: String,
+    },
+    /// It was not read: the gateway drains.
+    Ignored,
+}
+
 /// Everything that is counted. Plain numbers: the hub adds to them, `/metrics` prints them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tally {
@@ -203,6 +224,12 @@ pub struct Tally {
     pub link: LinkTally,
     /// The link to the Redis of Django's sessions, if they have one of their own.
     pub sessions_link: Option<LinkTally>,
+    /// How often the configuration was read anew and taken.
+    pub reloads: u64,
+    /// How often it was not, and the old one stayed.
+    pub reloads_refused: u64,
+    /// When the configuration in use was taken, since 1970.
+    pub config_at: Duration,
 }
 
 /// What is counted of one link.

@@ -4,7 +4,7 @@ use std::fs;
 
 use ws4redis::Config;
 use ws4redis::close::Close;
-use ws4redis::config::keys::{Group, KEYS, Key, Shown};
+use ws4redis::config::keys::{Group, KEYS, Key, Shown, Taken};
 use ws4redis::refusal::Refusal;
 
 #[test]
@@ -58,9 +58,13 @@ fn row(key: &Key) -> String {
         Shown::List(values) if !values.is_empty() => format!("`{}`", values.join(",")),
         _ => "none".to_owned(),
     };
+    let reload = match key.taken {
+        Taken::AtReload => "yes",
+        Taken::AtStart => "no",
+    };
     let (name, flag, variable) = (key.name_in_file(), key.flag(), key.variable());
     format!(
-        "| `{name}` | `--{flag}` | `{variable}` | {default} | {} |",
+        "| `{name}` | `--{flag}` | `{variable}` | {default} | {reload} | {} |",
         key.meaning
     )
 }

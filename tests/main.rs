@@ -45,5 +45,6 @@ mod outages; // Redis goes and comes back
 mod playground; // the page in a real browser
 mod publisher; // the library for Rust programs
 mod relay; // the main job
+mod reloading; // another configuration, on SIGHUP
 mod serving; // listeners, refusals, draining
 mod sessions; // sessions of Django in another real Redis

@@ -144,6 +144,7 @@ const HOUSE: &[Room] = &[
             "hub",
             "channel",
             "config",
+            "limits",
             "peer",
             "tick",
         ],

@@ -89,7 +89,8 @@ Examples:
 
 Everybody on a machine can read its command lines: a password belongs in the
 file or in WS4REDIS_CONNECTION. SIGTERM and SIGINT close all clients at a set
-pace; a second one ends the gateway at once. --help shows the limits as well.";
+pace; a second one ends the gateway at once. SIGHUP reloads the configuration.
+--help shows the limits as well.";
 
 const PUBLISH: &str = "\
 Examples:

@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), Failu
         return Ok(());
     };
     match cli.command {
-        Command::Serve => serve::run(settings::load(flags)?.config),
+        Command::Serve => serve::run(flags),
         Command::Publish(publish) => publish::run(publish, &settings::load(flags)?.config),
         Command::Fetch(fetch) => fetch::run(fetch, &settings::load(flags)?.config),
         Command::Disconnect(whom) => disconnect::run(whom, &settings::load(flags)?.config),

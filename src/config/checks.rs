@@ -52,6 +52,7 @@ impl Config {
             "must be 0 or at least 60 seconds",
         )?;
         self.check_sources()?;
+        self.check_callback()?;
         self.check_addresses()?;
         Ok(Config {
             limits: self.limits.checked()?,
@@ -107,6 +108,11 @@ impl Config {
                 return Err(unfit("jwt_cookie", COOKIE.to_owned()));
             }
         }
+        Ok(())
+    }
+
+    /// What calls to the application may take.
+    fn check_callback(&self) -> Result<(), Unfit> {
         for (key, count) in [
             ("callback_connections_max", self.callback.connections_max),
             ("callback_queue_max", self.callback.queue_max),
@@ -118,6 +124,12 @@ impl Config {
                     format!("must be between 1 and 65536, not {count}"),
                 ));
             }
+        }
+        let bytes = self.callback.body_bytes_max;
+        // An answer that names a user and a few groups has two hundred bytes; all connections may hold one at once.
+        if !(1 << 10..=16 << 20).contains(&bytes) {
+            let must = format!("must be between 1KiB and 16MiB, not {bytes}");
+            return Err(unfit("callback_body_bytes_max", must));
         }
         // Else the handshake is over before the answer is late. Whoever asks nobody need not know of it.
         let is_asked = self.identity.contains(&Source::Callback);
@@ -250,6 +262,8 @@ mod tests {
             unfit_by(|config| config.control.recheck_after = 59)
                 .starts_with("control_recheck_after must be 0 or")
         );
+        let bodies = unfit_by(|config| config.callback.body_bytes_max = 17 << 20);
+        assert!(bodies.starts_with("callback_body_bytes_max must be between 1KiB and 16MiB"));
         assert!(unfit_by(|config| config.jwt.cookie = Some("a b".to_owned())).contains("cookie"));
     }
 

@@ -19,7 +19,18 @@ pub struct Key {
     pub group: Group,
     /// What it is for, in one sentence without a full stop.
     pub meaning: &'static str,
+    /// When a change of it is taken.
+    pub taken: Taken,
     pub(super) place: Place,
+}
+
+/// When a change of a setting is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// By a restart only.
+    AtStart,
+    /// By a reload, too.
+    AtReload,
 }
 
 /// Settings that stand together in help and documents.
@@ -196,6 +207,11 @@ impl Key {
     /// Puts keys in their place that [`Key::secret_variable`] holds.
     pub(crate) fn keep(&self, config: &mut Config, text: &str) -> Result<(), Invalid> {
         self.place.keep(config, text)
+    }
+
+    /// Is its value in `new` another than in `old`? If a reload takes it, both have the new one from now on.
+    pub(super) fn follow(&self, new: &mut Config, old: &mut Config) -> bool {
+        self.place.follow(self.taken, new, old)
     }
 
     /// Its value, secrets masked, as [`Key::set`] would read it.

@@ -13,7 +13,9 @@ mod environment;
 mod file;
 pub mod keys;
 pub mod load;
+mod memory;
 mod place;
+mod reload;
 mod rules;
 mod secret;
 mod sources;
@@ -32,6 +34,7 @@ use crate::limits::Limits;
 
 pub use callback::{CallbackConfig, CallbackUrl, CallbackUrlError};
 pub use control::ControlConfig;
+pub use reload::{Reloaded, Unfitting};
 pub use rules::{Allow, CHANNEL_FLAGS, Require, Rule, RulesConfig};
 pub use secret::{KeyMaterial, Secret};
 pub use sources::{Django, DjangoEngine, Jwt, JwtAlgorithm, Source, UsernameFallback};

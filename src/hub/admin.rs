@@ -20,7 +20,9 @@ impl Hub {
             Err("draining")
         } else if !self.redis.link.is_proven() {
             Err("no proven link to Redis")
-        } else if let Some(link) = self.redis.link_of(RedisOf::Sessions)
+        } else if self.config.sessions_redis().is_some()
+            // One that no source needs any more since a reload is nobody's loss.
+            && let Some(link) = self.redis.link_of(RedisOf::Sessions)
             && !link.is_proven()
         {
             Err("no proven link to the Redis of Django's sessions")

@@ -6,8 +6,8 @@
 //!
 //! [`Hub`] is a switchboard: it hands each fact to the room whose rules it concerns and has none of its own. The
 //! rooms: `admission` (request to 101), `conversation` (what clients say), `delivery` (what Redis says),
-//! `ending` (goodbyes), `control` (orders), `drain`, `admin`; and the memories they share: `peers`, `channels`,
-//! `outbox`, `timers`, `roster`, `redis`.
+//! `ending` (goodbyes), `control` (orders), `drain`, `reload`, `admin`; and the memories they share: `peers`,
+//! `channels`, `outbox`, `timers`, `roster`, `redis`.
 
 pub mod access;
 mod addresses;
@@ -31,6 +31,7 @@ mod pace;
 mod page;
 mod peers;
 mod redis;
+mod reload;
 mod roster;
 mod session;
 mod timers;
@@ -68,10 +69,10 @@ use crate::wire::http;
 /// The gateway without its sockets.
 ///
 /// Facts: [`accepted`](Hub::accepted), [`connected`](Hub::connected), [`received`](Hub::received),
-/// [`sent`](Hub::sent), [`lost`](Hub::lost), [`elapsed`](Hub::elapsed), [`drain`](Hub::drain). After facts, empty
-/// the wishes in this order, each until it says `None`: [`next_action`](Hub::next_action),
-/// [`next_write`](Hub::next_write) (with [`pending`](Hub::pending)), [`next_report`](Hub::next_report); then
-/// sleep until [`deadline`](Hub::deadline). Time never goes backwards.
+/// [`sent`](Hub::sent), [`lost`](Hub::lost), [`elapsed`](Hub::elapsed), [`drain`](Hub::drain),
+/// [`reload`](Hub::reload). After facts, empty the wishes in this order, each until it says `None`:
+/// [`next_action`](Hub::next_action), [`next_write`](Hub::next_write) (with [`pending`](Hub::pending)),
+/// [`next_report`](Hub::next_report); then sleep until [`deadline`](Hub::deadline). Time never goes backwards.
 pub struct Hub {
     config: Config,
     access: Access,
@@ -170,7 +171,10 @@ impl Hub {
             heartbeat: config.heartbeat.clone(),
             drain: None,
             read_refused_at: None,
-            counts: Tally::default(),
+            counts: Tally {
+                config_at: unix,
+                ..Tally::default()
+            },
             admitted: 0,
             dirty: VecDeque::new(),
             actions: VecDeque::new(),

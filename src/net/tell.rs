@@ -1,11 +1,11 @@
 //! One log line for each report. The words are chosen so that a line says what happened and, where there is
 //! something to do, what.
 
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::close::Close;
 use crate::peer::{From, RedisOf};
-use crate::report::{ControlReport, LinkReport, Report};
+use crate::report::{ControlReport, LinkReport, ReloadReport, Report};
 
 pub(crate) fn tell(report: &Report) {
     match report {
@@ -75,6 +75,7 @@ pub(crate) fn tell(report: &Report) {
                 "limits.budget_bytes_max is reached; the slowest sessions were closed"
             );
         }
+        Report::Reload(reload) => tell_reload(reload),
         Report::Draining { sessions } => info!(sessions, "draining"),
         Report::Drained { left } => info!(left, "drained"),
     }
@@ -106,6 +107,25 @@ fn tell_control(control: &ControlReport) {
         ControlReport::Refused { why, count } => {
             warn!(count, "an order on the control channel is refused: {why}");
         }
+    }
+}
+
+fn tell_reload(reload: &ReloadReport) {
+    match reload {
+        ReloadReport::Taken { changed, kept } => {
+            match &changed[..] {
+                [] => info!("configuration reloaded: nothing to change"),
+                names => info!("configuration reloaded: {} changed", names.join(", ")),
+            }
+            if !kept.is_empty() {
+                let names = kept.join(", ");
+                warn!("{names}: changed, but only a restart takes them");
+            }
+        }
+        ReloadReport::Refused { why } => {
+            error!("the configuration is not reloaded, the old one stays: {why}");
+        }
+        ReloadReport::Ignored => info!("draining: the configuration is not reloaded"),
     }
 }
 

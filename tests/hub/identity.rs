@@ -14,7 +14,7 @@ use ws4redis::report::Report;
 use crate::world::client::Request;
 use crate::world::{HERE, UNIX, Who, World, ms};
 
-const KEY: &str = "a key for tests, of thirty-two bytes or so";
+pub(super) const KEY: &str = "a key for tests, of thirty-two bytes or so";
 const TARGET: &str = "/ws/f?subscribe-broadcast&subscribe-user&subscribe-group&publish-broadcast";
 
 /// Tokens count, and nothing else does.
@@ -28,7 +28,7 @@ fn with_signed_headers(config: &mut Config) {
     config.headers_secret = Some(said(KEY));
 }
 
-fn said(text: &str) -> KeyMaterial {
+pub(super) fn said(text: &str) -> KeyMaterial {
     KeyMaterial {
         path: None,
         text: Secret::new(text.to_owned()),
@@ -36,7 +36,7 @@ fn said(text: &str) -> KeyMaterial {
 }
 
 /// A token of these claims, which expires this many seconds from the beginning, without the leeway.
-fn token(key: &str, claims: &str, expires: i64) -> String {
+pub(super) fn token(key: &str, claims: &str, expires: i64) -> String {
     let expires = UNIX.as_secs() as i64 + expires;
     let encode = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
     let message = format!(
@@ -54,7 +54,7 @@ pub(super) fn bearing(user: &str) -> Request {
     bears(&token(KEY, &format!(r#""sub":"{user}""#), 60))
 }
 
-fn bears(token: &str) -> Request {
+pub(super) fn bears(token: &str) -> Request {
     Request::to(TARGET).with("Authorization", &format!("Bearer {token}"))
 }
 

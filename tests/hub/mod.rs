@@ -14,5 +14,6 @@ mod joining; // subscriptions, persisted messages and the second look
 mod link; // the link to Redis comes and goes
 mod operator; // the admin listener
 mod publishing; // what clients say
+mod reload; // another configuration
 mod sessions; // sessions of Django
 mod slow; // slow, greedy and broken clients

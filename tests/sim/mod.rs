@@ -13,9 +13,9 @@ mod player; // one client, what it asked for and what it said
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ws4redis::Order;
 use ws4redis::hub::Lost;
 use ws4redis::peer::{Door, From};
+use ws4redis::{Config, Order};
 
 use crate::world::redis::Mood;
 use crate::world::{HERE, Pace, World, ms};
@@ -70,6 +70,8 @@ struct Game {
     beats: bool,
     /// How the gateway persists what clients say.
     clients: Persists,
+    /// What it was told at the start.
+    config: Config,
     /// Until when something is wrong with Redis.
     trouble_until: ws4redis::tick::Tick,
     aloud: bool,
@@ -82,6 +84,7 @@ impl Game {
         let beats = random.bool();
         let clients = [Persists::Atomically, Persists::Sometimes][random.usize(0..2)];
         let prefix = ["", "site:"][random.usize(0..2)];
+        let mut told = Config::default();
         let mut world = World::seeded(seed, |config| {
             let limits = &mut config.limits;
             limits.queue_bytes_max = 16 << 10;
@@ -103,6 +106,7 @@ impl Game {
             config.control.unsigned = true;
             config.heartbeat = beats.then(|| BEAT.to_owned());
             config.prefix = prefix.trim_end_matches(':').to_owned();
+            told = config.clone();
         });
         world.pace = Pace::Chance(random.fork());
         world.redis.mood.pushes_first = random.bool();
@@ -117,6 +121,7 @@ impl Game {
             prefix,
             beats,
             clients,
+            config: told,
             trouble_until,
             aloud,
         }
@@ -172,12 +177,25 @@ impl Game {
                 self.world.elapsed();
                 "the clock is looked at early".to_owned()
             }
+            98 => self.reload(),
             _ => {
                 self.world.run();
                 self.world.now += ms(self.random.u64(0..400));
                 "the clock is looked at late".to_owned()
             }
         }
+    }
+
+    /// The configuration is read anew, and is another one, but not for those who play by any rules.
+    fn reload(&mut self) -> String {
+        let mut config = self.config.clone();
+        let limits = &mut config.limits;
+        limits.sessions_per_address_max = self.random.usize(0..2) * 1_000;
+        limits.ping_interval = ms(self.random.u64(4_000..5_000));
+        limits.publish_queue_age_max = ms(self.random.u64(2_000..3_000));
+        let max = limits.sessions_per_address_max;
+        self.world.hub.reload(self.world.now, Ok(config));
+        format!("it is reloaded: at most {max} sessions of an address")
     }
 
     /// Time passes in small steps while everything is on its way.

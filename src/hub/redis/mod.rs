@@ -83,6 +83,18 @@ impl Redis {
         }
     }
 
+    /// What is said from now on is said as this has it. Where Redis is, and what its link may bring, stays. A link for
+    /// Django's sessions is added if it is needed only now; one that is not needed any more may still owe answers.
+    pub(crate) fn reload(&mut self, config: &Config, random: fastrand::Rng) {
+        self.expire = config.expire.to_string();
+        self.limits = config.limits.clone();
+        match (&mut self.sessions, config.sessions_redis()) {
+            (Some(sessions), _) => sessions.reload(config),
+            (none, Some(redis)) => *none = Some(Sessions::new(redis, config, random)),
+            (None, None) => {}
+        }
+    }
+
     /// A link, if there is that one.
     pub(crate) fn link_of(&self, of: RedisOf) -> Option<&Link> {
         match of {

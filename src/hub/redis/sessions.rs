@@ -30,6 +30,10 @@ impl Sessions {
         }
     }
 
+    pub(super) fn reload(&mut self, config: &Config) {
+        self.awaited_max = config.limits.pending_max;
+    }
+
     /// Asks for a session, on behalf of a client.
     pub(super) fn get(&mut self, id: PeerId, key: &[u8]) -> Result<(), Refused> {
         let name = RedisOf::Sessions.name();

@@ -47,6 +47,9 @@ impl Calls {
         waiting_max: usize,
     ) -> Result<Ticket, Failure> {
         let significance = request.significance();
+        // The time for a call may have become shorter.
+        let last = self.unfinished.values().next_back();
+        let until = last.map_or(until, |last| last.until.max(until));
         let id = match self.by_request.get(&significance) {
             Some(id) => *id,
             None if self.waiting.len() >= waiting_max => return Err(Failure::QueueFull),
@@ -129,7 +132,7 @@ impl Calls {
 
     /// A call whose time is up. `true`: it never got a connection.
     pub(super) fn expired(&self, now: Tick) -> Option<(CallId, bool)> {
-        // The time for all calls is the same, so the oldest is the first to run out of it.
+        // No later call has less time, so the oldest is the first to run out of it.
         let (id, call) = self.unfinished.first_key_value()?;
         (call.until <= now).then(|| (*id, self.waiting.contains(id)))
     }
