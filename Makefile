@@ -4,12 +4,12 @@ VENV := .venv/bin
 ADVISORIES := https://github.com/rustsec/advisory-db
 
 .DEFAULT_GOAL := help
-.PHONY: help run test sim bench bench-smoke figures lint doc ci setup
+.PHONY: help run test sim bench bench-smoke bench-handshakes figures lint doc ci setup
 # Two builds at once fight over the same target directory and the same cores.
 .NOTPARALLEL:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build, and start the gateway with its own little Redis and the playground page
 	cargo run --locked --release -- serve --embedded
@@ -26,6 +26,9 @@ bench: ## run the benchmarks
 
 bench-smoke: ## run each benchmark once, to see that it runs
 	cargo bench --locked --bench '*' -- --test
+
+bench-handshakes: ## print the figures of docs/access.md: what each source of identity costs
+	cargo bench --locked --bench handshakes
 
 figures: setup ## print the figures of docs/operations.md, with thousands of real clients
 	cargo build --locked --release
