@@ -1,10 +1,17 @@
 # `make` alone lists what there is.
 
 VENV := .venv/bin
+TARGET := heads
+SECONDS := 60
+HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
+# What libFuzzer needs to see where its bytes lead; a stable compiler has it too.
+COVERAGE := -C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 \
+	-C llvm-args=-sanitizer-coverage-inline-8bit-counters -C llvm-args=-sanitizer-coverage-pc-table \
+	-C llvm-args=-sanitizer-coverage-trace-compares
 ADVISORIES := https://github.com/rustsec/advisory-db
 
 .DEFAULT_GOAL := help
-.PHONY: help run test sim bench bench-smoke bench-handshakes figures lint doc ci setup
+.PHONY: help run test sim bench bench-smoke bench-handshakes fuzz figures lint doc ci setup
 # Two builds at once fight over the same target directory and the same cores.
 .NOTPARALLEL:
 
@@ -29,6 +36,14 @@ bench-smoke: ## run each benchmark once, to see that it runs
 
 bench-handshakes: ## print the figures of docs/access.md: what each source of identity costs
 	cargo bench --locked --bench handshakes
+
+fuzz: ## let libFuzzer look for bytes that are read wrongly: TARGET=heads SECONDS=60
+	cp Cargo.lock fuzz/Cargo.lock # the versions that we ship
+	cargo test --locked --test main -- --quiet --ignored --exact fuzz::corpora_are_written
+	cd fuzz && RUSTFLAGS="$(COVERAGE)" cargo build --release --target $(HOST) --bin $(TARGET)
+	mkdir -p fuzz/artifacts/$(TARGET)
+	fuzz/target/$(HOST)/release/$(TARGET) -max_total_time=$(SECONDS) -timeout=10 -print_final_stats=1 \
+		-artifact_prefix=fuzz/artifacts/$(TARGET)/ fuzz/corpus/$(TARGET)
 
 figures: setup ## print the figures of docs/operations.md, with thousands of real clients
 	cargo build --locked --release
