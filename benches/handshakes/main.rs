@@ -3,7 +3,8 @@
 //!
 //! Rounds go through all sources in turn, so that what else the machine does falls on each of them. Where there are
 //! two cores, the gateways have one, and the clients, Redis and the application the other: the rate then ends where
-//! the busier of the two is full, so the gateway's own time is told besides. `-- --test` is one tiny round.
+//! the busier of the two is full, so the gateway's own time is told besides. `-- --test` is one tiny round, and
+//! `-- jwt` measures the sources with that in their names.
 
 #![allow(
     clippy::unwrap_used,
@@ -80,13 +81,19 @@ struct Latencies {
 }
 
 fn main() {
-    let is_test = std::env::args().any(|argument| argument == "--test");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_test = arguments.iter().any(|argument| argument == "--test");
+    let named: Vec<&String> = arguments
+        .iter()
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
     let scale = if is_test { TINY } else { FULL };
     let cores = available_parallelism().map_or(1, Into::into);
     let is_split = cores > 1 && pin(std::process::id(), 1);
     let dir = tempfile::tempdir().unwrap();
     let redis = Redis::start();
-    let sources = sources::all(dir.path(), &redis);
+    let mut sources = sources::all(dir.path(), &redis);
+    sources.retain(|source| named.iter().all(|name| source.name.contains(*name)));
     let start = |source| Measured::start(source, &redis, is_split);
     let mut measured: Vec<Measured> = sources.into_iter().map(start).collect();
     for round in 1..=scale.rounds {

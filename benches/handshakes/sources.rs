@@ -59,7 +59,7 @@ pub(crate) fn all(dir: &Path, redis: &Redis) -> Vec<Source> {
         target: "/ws/f?subscribe-session",
         ..Source::new(
             "cookie, each with a channel of its own",
-            "nothing; Redis is asked to subscribe",
+            "nothing; it gives a session",
             &["--identity", "cookie"],
         )
     };
