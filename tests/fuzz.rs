@@ -85,6 +85,7 @@ const ACCESS: &[Target] = &[
             texts(&[
                 r#"{"sub":"john","groups":["staff"],"session":"k","channels":[],"exp":1700000300.5}"#,
                 r#"{"groups":"a, b","aud":["x"],"iss":"y","nbf":1e3,"subscribe":["a:b"],"publish":null}"#,
+                r#"{"sub":"a\u0000b","groups":["\u009b"]}"#,
             ])
         },
     },
@@ -234,6 +235,7 @@ fn bearers() -> Vec<Vec<u8>> {
 fn sessions() -> Vec<Vec<u8>> {
     let mut corpus = texts(&[
         r#"{"_auth_user_id":"42","ws4redis:username":"john","ws4redis:memberof":["a","b"]}"#,
+        r#"{"_auth_user_id":"a\u0000b","ws4redis:memberof":[""]}"#,
         r#"{"_auth_user_id":null,"a":[1.5,{"b":"\ud83d\ude00"}]}"#,
     ]);
     for line in lines(include_str!("sessions.jsonl")) {
