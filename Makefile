@@ -28,13 +28,13 @@ test: setup ## run every test, the documentation's included
 sim: ## play simulations: one with SEED=n, many with SEEDS=n
 	cargo test --locked --release --test main sim:: -- --nocapture
 
-bench: ## run the benchmarks
+bench: setup ## run the benchmarks
 	cargo bench --locked --bench '*'
 
-bench-smoke: ## run each benchmark once, to see that it runs
+bench-smoke: setup ## run each benchmark once, to see that it runs
 	cargo bench --locked --bench '*' -- --test
 
-bench-handshakes: ## print the figures of docs/access.md: what each source of identity costs
+bench-handshakes: setup ## print the figures of docs/access.md: what each source of identity costs
 	cargo bench --locked --bench handshakes
 
 fuzz: ## let libFuzzer look for bytes that are read wrongly: TARGET=heads SECONDS=60

@@ -89,7 +89,8 @@ fn main() {
         .collect();
     let scale = if is_test { TINY } else { FULL };
     let cores = available_parallelism().map_or(1, Into::into);
-    let is_split = cores > 1 && pin(std::process::id(), 1);
+    let own = std::process::id();
+    let is_split = cores > 1 && pin(own, 0) && pin(own, 1);
     let dir = tempfile::tempdir().unwrap();
     let redis = Redis::start();
     let mut sources = sources::all(dir.path(), &redis);
