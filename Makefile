@@ -2,15 +2,22 @@
 
 VENV := .venv/bin
 NODE_MODULES := clients/js/node_modules/.package-lock.json
+TARGET := heads
+SECONDS := 60
+HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
+# What libFuzzer needs to see where its bytes lead; a stable compiler has it too.
+COVERAGE := -C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 \
+	-C llvm-args=-sanitizer-coverage-inline-8bit-counters -C llvm-args=-sanitizer-coverage-pc-table \
+	-C llvm-args=-sanitizer-coverage-trace-compares
 ADVISORIES := https://github.com/rustsec/advisory-db
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-js sim bench bench-smoke figures lint doc ci setup
+.PHONY: help run test test-js sim bench bench-smoke bench-handshakes fuzz figures lint doc ci setup
 # Two builds at once fight over the same target directory and the same cores.
 .NOTPARALLEL:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build, and start the gateway with its own little Redis and the playground page
 	cargo run --locked --release -- serve --embedded
@@ -32,11 +39,22 @@ $(NODE_MODULES): clients/js/package-lock.json
 sim: ## play simulations: one with SEED=n, many with SEEDS=n
 	cargo test --locked --release --test main sim:: -- --nocapture
 
-bench: ## run the benchmarks
+bench: setup ## run the benchmarks
 	cargo bench --locked --bench '*'
 
-bench-smoke: ## run each benchmark once, to see that it runs
+bench-smoke: setup ## run each benchmark once, to see that it runs
 	cargo bench --locked --bench '*' -- --test
+
+bench-handshakes: setup ## print the figures of docs/access.md: what each source of identity costs
+	cargo bench --locked --bench handshakes
+
+fuzz: ## let libFuzzer look for bytes that are read wrongly: TARGET=heads SECONDS=60
+	cp Cargo.lock fuzz/Cargo.lock # the versions that we ship
+	cargo test --locked --test main -- --quiet --ignored --exact fuzz::corpora_are_written
+	cd fuzz && RUSTFLAGS="$(COVERAGE)" cargo build --release --target $(HOST) --bin $(TARGET)
+	mkdir -p fuzz/artifacts/$(TARGET)
+	fuzz/target/$(HOST)/release/$(TARGET) -max_total_time=$(SECONDS) -timeout=10 -print_final_stats=1 \
+		-artifact_prefix=fuzz/artifacts/$(TARGET)/ fuzz/corpus/$(TARGET)
 
 figures: setup ## print the figures of docs/operations.md, with thousands of real clients
 	cargo build --locked --release

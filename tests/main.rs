@@ -9,6 +9,9 @@
 )]
 
 // What tests stand on.
+#[allow(unreachable_pub, reason = "it is public in the crate of the targets")]
+#[path = "../fuzz/src/lib.rs"]
+mod bodies; // what the fuzz targets do with arbitrary bytes
 mod frames; // what WebSocket clients send, good and bad
 mod support; // real processes, sockets and a browser
 mod world; // the gateway without sockets: clients, a Redis and a clock
@@ -22,6 +25,7 @@ mod codecs; // properties of the three codecs
 mod cuts; // any cut of the same bytes gives the same events
 mod differential; // the message layer against tungstenite's own
 mod django; // sessions that real Django wrote
+mod fuzz; // the fuzz targets, on the corpora of the tests
 
 // The hub floor.
 mod tokens; // JSON Web Tokens of another implementation
