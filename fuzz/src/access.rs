@@ -7,12 +7,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
-use ws4redis::config::Secret;
 use ws4redis::config::load::{Sources, load};
+use ws4redis::config::{DjangoEngine, JwtAlgorithm, Secret};
 use ws4redis::hub::access::forwarded::client_address;
-use ws4redis::hub::access::jwt::{Algorithm, JwtConfig, Places, Verifier, bearer};
+use ws4redis::hub::access::jwt::{JwtConfig, Places, Verifier, bearer};
 use ws4redis::peer::From;
-use ws4redis::wire::django::{Engine, Secrets, decode};
+use ws4redis::wire::django::{Secrets, decode};
 use ws4redis::wire::http::{Head, with_head};
 
 /// The time since 1970.
@@ -23,7 +23,7 @@ const KEY: &str = "a key for tests, of thirty-two bytes or so";
 static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
     let config = JwtConfig {
         keys: Secret::new(KEY.to_owned()),
-        algorithms: vec![Algorithm::Hs256],
+        algorithms: vec![JwtAlgorithm::Hs256],
         issuer: None,
         audience: None,
         leeway: Duration::ZERO,
@@ -114,10 +114,10 @@ pub fn sessions(bytes: &[u8]) {
     );
     let packed = format!(".{token}");
     for engine in [
-        Engine::RedisSessions,
-        Engine::Cache,
-        Engine::CachedDb,
-        Engine::SignedCookies,
+        DjangoEngine::RedisSessions,
+        DjangoEngine::Cache,
+        DjangoEngine::CachedDb,
+        DjangoEngine::SignedCookies,
     ] {
         for raw in [bytes, token.as_bytes(), packed.as_bytes()] {
             for secrets in [None, Some(&secrets)] {
@@ -125,7 +125,10 @@ pub fn sessions(bytes: &[u8]) {
                     continue;
                 };
                 // Nobody has the key.
-                assert!(secrets.is_none() || matches!(engine, Engine::Cache | Engine::CachedDb));
+                assert!(
+                    secrets.is_none()
+                        || matches!(engine, DjangoEngine::Cache | DjangoEngine::CachedDb)
+                );
                 let names = session.user_id.iter().chain(&session.username);
                 for name in names.chain(&session.groups) {
                     assert!(!name.is_empty() && !name.chars().any(char::is_control));
