@@ -43,5 +43,6 @@ mod original; // the package that we succeed, as publisher
 mod outages; // Redis goes and comes back
 mod playground; // the page in a real browser
 mod publisher; // the library for Rust programs
+mod quickstarts; // the lines that people copy
 mod relay; // the main job
 mod serving; // listeners, refusals, draining

@@ -1,7 +1,7 @@
 //! The built binary, running.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -34,6 +34,17 @@ impl Gateway {
     /// Starts it for a Redis, over its unix socket, and waits until it is ready.
     pub(crate) fn start(redis: &Redis, arguments: &[&str]) -> Gateway {
         let gateway = Gateway::launch(&[&["--redis", &redis.unix_url()], arguments].concat());
+        gateway.wait_ready();
+        gateway
+    }
+
+    /// As [`Gateway::start`], in a directory to which the paths of its arguments belong.
+    pub(crate) fn start_in(dir: &Path, redis: &Redis, arguments: &[&str]) -> Gateway {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ws4redis"));
+        command.current_dir(dir);
+        let redis = redis.unix_url();
+        let arguments = [&["--redis", &redis], arguments].concat();
+        let gateway = Gateway::launch_by(command, &arguments);
         gateway.wait_ready();
         gateway
     }

@@ -12,6 +12,7 @@ pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod process;
 pub(crate) mod python;
+pub(crate) mod quickstart;
 pub(crate) mod redis;
 pub(crate) mod resp;
 pub(crate) mod stream;
