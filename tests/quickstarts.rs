@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::support::browser::Browser;
+use crate::support::gateway::Gateway;
 use crate::support::quickstart::Quickstart;
 use crate::support::redis::Redis;
 use crate::support::resp::Reply;
@@ -88,7 +89,7 @@ fn rails_as_far_as_it_is_ruby() {
     let quickstart = Quickstart::open("rails", 3000);
     quickstart.write("app/models/ws4redis.rb");
     let lines = quickstart.beginning("Ws4redis.publish");
-    let gateway = crate::support::gateway::Gateway::start(&quickstart.redis, &[]);
+    let gateway = Gateway::start(&quickstart.redis, &[]);
     let mut everybody = gateway.client("chat?subscribe-broadcast");
     quickstart.shell(&format!(
         "ruby -r ./app/models/ws4redis.rb <<'END'\n{lines}\nEND"
@@ -137,6 +138,48 @@ fn redis_cli() {
     assert!(said.contains("hears: user:john:chat"), "{said}");
     assert!(said.contains("broadcast:news"), "{said}");
     quickstart.is_run_but_for(UNRUN);
+}
+
+/// The site's lines need the package of `clients/django`, and are run by its tests. A publisher is one for the
+/// package that we succeed as well, which has the same names.
+#[test]
+fn django_as_far_as_it_publishes() {
+    let quickstart = Quickstart::open("django", 8080);
+    quickstart.write("publish.py");
+    let gateway = Gateway::start(&quickstart.redis, &[]);
+    let mut everybody = gateway.client("chat?subscribe-broadcast");
+    let settings = format!(
+        "from django.conf import settings\n\
+         settings.configure(WS4REDIS_CONNECTION={{'host': 'localhost', 'port': {}}})\n",
+        quickstart.redis.port()
+    );
+    quickstart.shell(&format!("python <<'END'\n{settings}import publish\nEND"));
+    everybody.expect("to everybody");
+    is_kept(&quickstart.redis);
+}
+
+#[test]
+fn a_site_that_keeps_its_package_and_changes_only_the_loop_is_heard_by_those_who_are_logged_in() {
+    let migrating = Quickstart::of("docs/migrating.md", 8080);
+    migrating.write("signals.py");
+    let gateway = migrating.start_gateway();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/log_in.py");
+    let url = migrating.redis.tcp_url();
+    let cookie = migrating.shell(&format!("python {script} {url} signals.py"));
+    let origin = format!("http://{}", gateway.address());
+    let fields = [("Cookie", cookie.as_str()), ("Origin", &origin)];
+    let flags = "chat?subscribe-user&subscribe-group";
+    let mut john = gateway.client_with(flags, &fields).unwrap();
+    for (channel, message) in [SAID[1], SAID[2]] {
+        assert_eq!(migrating.redis.publish(channel, message), 1);
+        john.expect(message);
+    }
+    // A made-up session is nobody's, and has no channel.
+    let fields = [("Cookie", "sessionid=madeup0123"), ("Origin", &origin)];
+    let flags = "chat?subscribe-user&subscribe-session";
+    let _nobody = gateway.client_with(flags, &fields).unwrap();
+    let channel = "session:madeup0123:chat";
+    assert_eq!(migrating.redis.publish(channel, "not for this one"), 0);
 }
 
 /// For the documents in which the application is asked: it is, a stranger is refused, and John hears everything.

@@ -34,7 +34,11 @@ struct Block {
 impl Quickstart {
     /// Reads `docs/quickstart-<name>.md`, whose application has `port`.
     pub(crate) fn open(name: &str, port: u16) -> Quickstart {
-        let document = format!("docs/quickstart-{name}.md");
+        Quickstart::of(&format!("docs/quickstart-{name}.md"), port)
+    }
+
+    /// Reads any other document with lines to copy.
+    pub(crate) fn of(document: &str, port: u16) -> Quickstart {
         let document = std::fs::read_to_string(document).unwrap();
         let redis = Redis::start();
         let ports = vec![
