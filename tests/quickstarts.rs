@@ -40,6 +40,7 @@ fn fastapi() {
     let mut browser = Browser::start();
     browser.open(&format!("{}/openapi.json", quickstart.application()));
     listen(&quickstart, &mut browser, "const token");
+    is_not_allowed_to_publish(&quickstart, &mut browser, "const token");
     quickstart.run("curl -X POST");
     is_heard(&quickstart.redis, &mut browser);
     // Who has no token is let in as nobody; a wrong one is refused.
@@ -191,6 +192,7 @@ fn is_asked_and_john_hears(quickstart: &Quickstart, login: &str, publish: &str) 
     let mut browser = Browser::start();
     browser.open(&format!("{origin}{login}"));
     listen(quickstart, &mut browser, "const socket");
+    is_not_allowed_to_publish(quickstart, &mut browser, "const socket");
     quickstart.shell(publish);
     is_heard(&quickstart.redis, &mut browser);
     tells_who_hears_what(quickstart);
@@ -206,6 +208,18 @@ fn listen(quickstart: &Quickstart, browser: &mut Browser, words: &str) {
             quickstart.redis.has_subscriber(channel).then_some(())
         });
     }
+}
+
+/// The same page with a flag that the application does not allow: what it says goes nowhere.
+fn is_not_allowed_to_publish(quickstart: &Quickstart, browser: &mut Browser, words: &str) {
+    let lines = quickstart.beginning(words);
+    let lines = lines.replace("subscribe-broadcast", "publish-user");
+    let speak = "socket.onopen = () => { socket.send('spoken'); socket.close(); }";
+    // What came before the client's Close was handled when the gateway answers it.
+    let over = "await new Promise((over) => socket.onclose = over)";
+    browser.evaluate(&format!("(async () => {{ {lines}; {speak}; {over} }})()"));
+    let kept = quickstart.redis.call(&["EXISTS", "user:john:chat"]);
+    assert_eq!(kept, Reply::Integer(0));
 }
 
 fn is_heard(redis: &Redis, browser: &mut Browser) {
