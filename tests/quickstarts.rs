@@ -242,7 +242,7 @@ fn is_kept(redis: &Redis) {
 fn tells_who_hears_what(quickstart: &Quickstart) {
     let said = quickstart.run("ws4redis check\n");
     assert!(said.contains("hears: user:john:chat"), "{said}");
-    assert!(said.contains("\nuser:john:chat\n"), "{said}");
+    assert!(said.lines().any(|line| line == "user:john:chat"), "{said}");
 }
 
 /// Is the runtime installed? If not, the test says so and proves nothing.
