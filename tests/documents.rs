@@ -160,6 +160,24 @@ fn the_files_in_the_configuration_document_are_files() {
     }
 }
 
+#[test]
+fn the_nginx_document_names_each_of_its_files_and_no_other() {
+    let text = fs::read_to_string("docs/nginx.md").unwrap();
+    let mut files: Vec<String> = Vec::new();
+    for folder in ["nginx", "nginx/snippets"] {
+        for entry in fs::read_dir(format!("docs/{folder}")).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            files.extend(name.ends_with(".conf").then(|| format!("{folder}/{name}")));
+        }
+    }
+    let links = text.split("](").skip(1);
+    let links = links.map(|rest| rest.split(')').next().unwrap());
+    let mut named: Vec<&str> = links.filter(|link| link.ends_with(".conf")).collect();
+    files.sort();
+    named.sort_unstable();
+    assert_eq!(named, files);
+}
+
 /// The first two cells of each row of the table under a heading of `docs/protocol.md`.
 fn first_cells(heading: &str) -> Vec<String> {
     let text = fs::read_to_string("docs/protocol.md").unwrap();

@@ -38,7 +38,8 @@ mod access; // rules, origins, addresses
 mod attacks; // strangers who mean harm, and bursts that do it
 mod callback; // the application is asked
 mod cli; // the commands that people type
-mod nginx; // behind a real one, by the README
+mod control; // orders that end sessions
+mod nginx; // behind a real one, by the README and docs/nginx
 mod original; // the package that we succeed, as publisher
 mod outages; // Redis goes and comes back
 mod playground; // the page in a real browser
@@ -46,3 +47,4 @@ mod publisher; // the library for Rust programs
 mod quickstarts; // the lines that people copy
 mod relay; // the main job
 mod serving; // listeners, refusals, draining
+mod sessions; // sessions of Django in another real Redis

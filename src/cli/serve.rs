@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use tracing::{info, warn};
 use ws4redis::config::{Listen, Source};
 use ws4redis::net::{Bound, ServeError};
+use ws4redis::peer::RedisOf;
 use ws4redis::{Config, Gateway, RedisSubscriber};
 
 use super::print::mebibytes;
@@ -22,9 +23,12 @@ pub(super) fn is_open_to_all(config: &Config) -> bool {
 /// Runs the gateway until it is told to end.
 pub(super) fn run(config: Config) -> Result<(), Failure> {
     logging::start(&config.log)?;
-    let memory = config.limits.memory_bytes_max(config.embedded.is_some());
+    let memory = config
+        .limits
+        .memory_bytes_max(config.embedded.is_some(), config.control.is_on());
     let serves_page = config.playground;
     let redis = config.redis.to_string();
+    let sessions = config.sessions_redis().map(ToString::to_string);
     let open_to_all = is_open_to_all(&config);
     let mut gateway = Gateway::bind(config, Box::new(RedisSubscriber))?;
     info!(
@@ -39,6 +43,9 @@ pub(super) fn run(config: Config) -> Result<(), Failure> {
     match gateway.bound().embedded {
         Some(address) => tell_embedded(address),
         None => info!(%redis, "connecting to Redis"),
+    }
+    if let Some(redis) = sessions {
+        info!(%redis, "connecting to {}", RedisOf::Sessions.name());
     }
     tell_next(gateway.bound(), serves_page);
     gateway.watch_signals()?;

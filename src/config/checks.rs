@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Config, DjangoEngine, Listen, Source};
+use super::{Config, Listen, Source};
 use crate::limits::Unfit;
 
 impl Config {
@@ -45,6 +45,12 @@ impl Config {
                 .is_none_or(|address| address.ip().is_loopback()),
             "must be a loopback address, such as 127.0.0.1:6380; use a real Redis for other machines",
         )?;
+        // Less would be a stampede that never ends.
+        must(
+            "control_recheck_after",
+            !(1..60).contains(&self.control.recheck_after),
+            "must be 0 or at least 60 seconds",
+        )?;
         self.check_sources()?;
         self.check_addresses()?;
         Ok(Config {
@@ -82,7 +88,7 @@ impl Config {
         // There the cookie is all there is: without its signature it is whatever the client says.
         without(
             Source::Django,
-            self.django.engine == DjangoEngine::SignedCookies && self.django.secret_key.is_none(),
+            !self.django.engine.is_in_redis() && self.django.secret_key.is_none(),
             "django without the SECRET_KEY that signed_cookies need: say secret_key_file in [django], or \
              WS4REDIS_DJANGO_SECRET_KEY",
         )?;
@@ -120,13 +126,6 @@ impl Config {
             let must = "must be more than 0 and at most handshake_timeout".to_owned();
             return Err(unfit("callback_timeout", must));
         }
-        // Else everybody would be nobody, and nobody would say why.
-        without(
-            Source::Django,
-            self.django.engine != DjangoEngine::SignedCookies && self.django.redis.is_some(),
-            "django with a Redis of its own: it is not built yet; leave redis in [django] out, and keep the \
-             sessions in the Redis and the database of the messages",
-        )?;
         Ok(())
     }
 
@@ -247,6 +246,10 @@ mod tests {
         });
         assert!(late.starts_with("callback_timeout must be more than 0"));
         assert!(unfit_by(|config| config.callback.queue_max = 0).contains("callback_queue_max"));
+        assert!(
+            unfit_by(|config| config.control.recheck_after = 59)
+                .starts_with("control_recheck_after must be 0 or")
+        );
         assert!(unfit_by(|config| config.jwt.cookie = Some("a b".to_owned())).contains("cookie"));
     }
 

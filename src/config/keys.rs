@@ -41,6 +41,8 @@ pub enum Group {
     Jwt,
     /// The application, asked.
     Callback,
+    /// Orders that end sessions.
+    Control,
     /// The bounds.
     Limits,
 }
@@ -48,7 +50,7 @@ pub enum Group {
 impl Group {
     /// Each once, in the order of the documents. Those with a table of their own stand last, as they must in a
     /// file.
-    pub const ALL: [Group; 9] = [
+    pub const ALL: [Group; 10] = [
         Group::Listening,
         Group::Redis,
         Group::Clients,
@@ -57,6 +59,7 @@ impl Group {
         Group::Django,
         Group::Jwt,
         Group::Callback,
+        Group::Control,
         Group::Limits,
     ];
 
@@ -71,6 +74,7 @@ impl Group {
             Group::Django => "Django sessions",
             Group::Jwt => "Tokens",
             Group::Callback => "Callback",
+            Group::Control => "Control channel",
             Group::Limits => "Limits",
         }
     }
@@ -86,6 +90,7 @@ impl Group {
             Group::Django => Some("django"),
             Group::Jwt => Some("jwt"),
             Group::Callback => Some("callback"),
+            Group::Control => Some("control"),
             Group::Limits => Some("limits"),
         }
     }
@@ -251,6 +256,7 @@ mod tests {
             ("jwt_cookie", "c"),
             ("jwt_query", "q"),
             ("callback_url", "unix:/s:/p"),
+            ("control_secret_file", file),
         ] {
             let key = Key::named(name).unwrap();
             key.set(&mut config, &key.words(words)).unwrap();

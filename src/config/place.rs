@@ -9,7 +9,7 @@ use super::keys::{Shown, Takes};
 use super::rules::{self, Allow};
 use super::secret::KeyMaterial;
 use super::sources::{
-    ALGORITHMS, DjangoEngine, ENGINES, FALLBACKS, JwtAlgorithm, SOURCES, Source, UsernameFallback,
+    DjangoEngine, ENGINES, FALLBACKS, JwtAlgorithm, SOURCES, Source, UsernameFallback, algorithms,
 };
 use super::values::{self, Invalid, LOG_FORMATS};
 use super::{CallbackUrl, CallbackUrlError, Config, Listen, LogFormat, Origins, Redis, addresses};
@@ -99,7 +99,7 @@ impl Place {
             Place::Allow(at) => *at(config) = rules::allow(words)?,
             Place::Sources(at) => *at(config) = each(words, |word| values::choice(word, &SOURCES))?,
             Place::Algorithms(at) => {
-                *at(config) = each(words, |word| values::choice(word, &ALGORITHMS))?;
+                *at(config) = each(words, |word| values::choice(word, &algorithms()))?;
             }
             _ => {
                 let [word] = words else {
@@ -181,7 +181,7 @@ impl Place {
             Place::Facilities(at) => Shown::List(at(config).clone()),
             Place::Allow(at) => Shown::from(&*at(config)),
             Place::Sources(at) => Shown::List(names(at(config), &SOURCES)),
-            Place::Algorithms(at) => Shown::List(names(at(config), &ALGORITHMS)),
+            Place::Algorithms(at) => Shown::List(names(at(config), &algorithms())),
             Place::KeyMaterial(at) => match at(config) {
                 Some(KeyMaterial {
                     path: Some(path), ..

@@ -18,7 +18,7 @@ const fn limit(name: &'static str, place: Place, meaning: &'static str) -> Key {
 
 /// The table. `socket_mode` stands before `listen`, which is read with it.
 #[rustfmt::skip]
-pub static KEYS: [Key; 61] = [
+pub static KEYS: [Key; 65] = [
     key("socket_mode", Group::Listening, Place::Mode(|c| &mut c.socket_mode),
         "Permission bits of the unix sockets that name none themselves"),
     key("listen", Group::Listening, Place::Listen(|c| &mut c.listen),
@@ -101,6 +101,14 @@ pub static KEYS: [Key; 61] = [
         "Questions to the application at once"),
     key("callback_queue_max", Group::Callback, Place::Count(|c| &mut c.callback.queue_max),
         "Questions that may wait for a connection; further clients get 503"),
+    key("control_secret_file", Group::Control, Place::KeyMaterial(|c| &mut c.control.secret),
+        "Keys of the signature that an order on the control channel must carry, one a line; the first signs"),
+    key("control_unsigned", Group::Control, Place::Switch(|c| &mut c.control.unsigned),
+        "Orders without a signature count too: Redis' ACL says who may publish on the control channel"),
+    key("control_max_age", Group::Control, Place::Time(|c| &mut c.control.max_age),
+        "How old the signature of an order may be"),
+    key("control_recheck_after", Group::Control, Place::Seconds(|c| &mut c.control.recheck_after),
+        "About how long a session may be open before its client must come anew to be judged; 0 is for ever"),
     limit("sessions_max", Place::Count(|c| &mut c.limits.sessions_max),
         "Sessions at once, pending handshakes included; each takes a file descriptor"),
     limit("pending_max", Place::Count(|c| &mut c.limits.pending_max),

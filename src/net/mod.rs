@@ -126,10 +126,12 @@ impl Gateway {
         }
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let connector =
+            |address: &RedisAddress| Connector::new(address.clone(), Arc::clone(&waker));
         let connectors = Connectors {
-            redis: Connector::new(config.redis.address.clone(), Arc::clone(&waker)),
-            application: (config.callback.url.as_ref())
-                .map(|url| Connector::new(url.address.clone(), Arc::clone(&waker))),
+            redis: connector(&config.redis.address),
+            sessions: (config.sessions_redis()).map(|redis| connector(&redis.address)),
+            application: (config.callback.url.as_ref()).map(|url| connector(&url.address)),
         };
         let clock = Clock::start();
         let hub = Hub::new(config, subscriber, fastrand::u64(..), clock.unix())?;

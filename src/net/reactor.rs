@@ -58,7 +58,7 @@ pub(super) struct Reactor {
     unwritten: VecDeque<PeerId>,
     /// Redis and the application, while they are being connected.
     pub(super) connecting: Vec<(PeerId, To)>,
-    /// Redis.
+    /// The Redis of the messages.
     pub(super) link: Option<PeerId>,
     /// When Redis was read last.
     pub(super) redis_read_at: Tick,

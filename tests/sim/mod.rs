@@ -1,7 +1,7 @@
 //! The seeded simulation: a world in which everything goes wrong that can, and what must hold all the same.
 //!
 //! A run is its seed. Weighted actions are drawn: connects with random flags and identities, messages of clients and of
-//! several kinds of outside publishers, expiring keys, partial reads and writes, resets, slow and deaf readers, a link that
+//! several kinds of outside publishers, orders, expiring keys, partial reads and writes, resets, slow and deaf readers, a link that
 //! is cut, stalls, is refused, finds an empty Redis or one that takes no writes, time that is told late or early. The
 //! hub's own invariants are checked after every turn (see `World`); what clients and operators were promised is checked
 //! by `judge` after every step, and once more when all is well again and when everybody has gone.
@@ -13,6 +13,7 @@ mod player; // one client, what it asked for and what it said
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use ws4redis::Order;
 use ws4redis::hub::Lost;
 use ws4redis::peer::{Door, From};
 
@@ -99,6 +100,7 @@ impl Game {
             } else {
                 0
             };
+            config.control.unsigned = true;
             config.heartbeat = beats.then(|| BEAT.to_owned());
             config.prefix = prefix.trim_end_matches(':').to_owned();
         });
@@ -159,7 +161,8 @@ impl Game {
             66..80 => self.creep(),
             80..85 => self.go(),
             85..91 => self.read_or_not(),
-            91..94 => self.trouble(),
+            91..93 => self.trouble(),
+            93 => self.order(),
             94..96 => {
                 let channel = self.some_channel();
                 self.world.redis.expire(&channel);
@@ -293,6 +296,29 @@ impl Game {
         let client = &mut self.world.clients[who];
         client.reads = !client.reads;
         format!("{who} reads: {}", client.reads)
+    }
+
+    /// The application takes something back.
+    fn order(&mut self) -> String {
+        let mut order = match self.random.bool() {
+            true => Order::disconnect(),
+            false => Order::recheck(),
+        };
+        order = match self.random.u8(0..4) {
+            0 => order.user("ann"),
+            1 => order.group("red"),
+            2 => order.session("0"),
+            _ => order.session("1"),
+        };
+        if self.random.u8(0..3) == 0 {
+            order = order.user("ann");
+        }
+        let channel = format!("{}ws4redis:control", self.prefix);
+        let json = order.to_json();
+        let at = self.world.redis.published.len();
+        self.world.redis.publish(&channel, &json);
+        self.judge.orders.push((at, order));
+        format!("the order {json}")
     }
 
     /// Something is wrong with Redis, for a while.

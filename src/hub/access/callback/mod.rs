@@ -73,6 +73,11 @@ impl Callback {
         Ok(ticket)
     }
 
+    /// What the application is asked already may be out of date for who asks from now on: they get calls of their own.
+    pub(crate) fn close_to_others(&mut self) {
+        self.calls.close_to_others();
+    }
+
     /// The client is gone.
     pub(crate) fn cancel(&mut self, ticket: Ticket) {
         self.calls.cancel(ticket);
