@@ -14,6 +14,8 @@ use ws4redis::hub::access::jwt::{JwtConfig, Places, Verifier, bearer};
 use ws4redis::peer::From;
 use ws4redis::wire::django::{Secrets, decode};
 use ws4redis::wire::http::{Head, with_head};
+use ws4redis::wire::order::OrderReader;
+use ws4redis::wire::signature::SigningKeys;
 
 /// The time since 1970.
 const NOW: Duration = Duration::from_secs(1_700_000_000);
@@ -53,6 +55,20 @@ pub fn cookies(bytes: &[u8]) {
             );
         }
     });
+}
+
+/// What somebody publishes on the control channel: an order that is obeyed means somebody, and means the same when it
+/// is written again; one whose signature we did not make is not obeyed.
+pub fn orders(bytes: &[u8]) {
+    let channel = || "ws4redis:control".to_owned();
+    let unsigned = OrderReader::new(channel(), None, true);
+    if let Ok(order) = unsigned.read(bytes, NOW) {
+        assert!(order.names_somebody());
+        assert_eq!(unsigned.read(order.to_json().as_bytes(), NOW), Ok(order));
+    }
+    let keys = SigningKeys::new([KEY], DAY).expect("the key is good");
+    let signed = OrderReader::new(channel(), Some(keys), false);
+    assert!(signed.read(bytes, NOW).is_err());
 }
 
 /// What a client writes into `X-Forwarded-For` does not move what our proxy adds to it.
