@@ -69,7 +69,7 @@ use crate::wire::http;
 /// The gateway without its sockets.
 ///
 /// Facts: [`accepted`](Hub::accepted), [`connected`](Hub::connected), [`received`](Hub::received),
-/// [`sent`](Hub::sent), [`lost`](Hub::lost), [`elapsed`](Hub::elapsed), [`drain`](Hub::drain),
+/// [`sent`](Hub::sent), [`lost`](Hub::lost), [`elapsed`](Hub::elapsed), [`dated`](Hub::dated), [`drain`](Hub::drain),
 /// [`reload`](Hub::reload). After facts, empty the wishes in this order, each until it says `None`:
 /// [`next_action`](Hub::next_action), [`next_write`](Hub::next_write) (with [`pending`](Hub::pending)),
 /// [`next_report`](Hub::next_report); then sleep until [`deadline`](Hub::deadline). Time never goes backwards.
@@ -212,6 +212,12 @@ impl Hub {
             }
         }
         Ok(id)
+    }
+
+    /// The system's clock says that it is `unix` since 1970. To be said now and then: a machine may start with a wrong
+    /// time until it hears of the right one, or sleep, and what others have dated would never fit again.
+    pub fn dated(&mut self, now: Tick, unix: Duration) {
+        self.unix = unix.saturating_sub(now.since(Tick::ZERO));
     }
 
     /// The connection asked for by [`Action::Connect`] stands.

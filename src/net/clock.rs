@@ -14,14 +14,12 @@ impl Clock {
         Clock(Instant::now())
     }
 
-    /// The time since 1970 when it was started. Read once: what the operator does to the system's clock later
-    /// lets no token live longer.
+    /// The time since 1970, as the system's clock has it now; it may be set at any time.
     #[expect(clippy::disallowed_methods, reason = "this is the reactor's clock")]
     pub(crate) fn unix(self) -> Duration {
-        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         // Before 1970 is a machine without a clock; there every token is from the future.
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         unix.unwrap_or_default()
-            .saturating_sub(self.now().since(Tick::ZERO))
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the reactor's clock")]

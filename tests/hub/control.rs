@@ -195,6 +195,23 @@ fn where_a_secret_is_set_only_orders_count_that_are_signed_with_it_lately_for_th
 }
 
 #[test]
+fn a_machine_that_learns_the_time_after_the_start_believes_what_is_dated_from_then_on() {
+    let mut world = World::new(signed);
+    let john = joined(&mut world, &of("john", "", ""));
+    let later = Duration::from_secs(86_400);
+    let keys = SigningKeys::new([KEY], Duration::from_secs(60)).unwrap();
+    let whom = Order::disconnect().user("john");
+    let dated = whom.signed(CONTROL, &keys, UNIX + later);
+    world.redis.publish(CONTROL, &dated);
+    world.run();
+    assert!(world.clients[john].is_open(), "it is from the future");
+    world.hub.dated(world.now, UNIX + later);
+    world.redis.publish(CONTROL, &dated);
+    world.run();
+    assert_eq!(world.clients[john].close(), REVOKED);
+}
+
+#[test]
 fn refused_orders_are_counted_each_and_told_now_and_then() {
     let mut world = World::new(unsigned);
     for _ in 0..1_000 {
