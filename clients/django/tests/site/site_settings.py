@@ -53,3 +53,4 @@ WEBSOCKET_URL = "/ws/"
 WS4REDIS_CONNECTION = {"unix_socket_path": REDIS_SOCKET}
 WS4REDIS_PREFIX = "site"
 WS4REDIS_ADMIN = "off"
+STATIC_URL = "/static/"
