@@ -63,3 +63,10 @@ class Rooms(RedisSubscriber):
         super().set_pubsub_channels(request, channels)
         if "subscribe-room" in channels:
             self._subscription.subscribe(f"{self.get_prefix()}room:{request.path_info.rpartition('/')[2]}")
+
+
+class Old(RedisSubscriber):
+    """Does something when a client leaves."""
+
+    def release(self):
+        pass
