@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
+from websockets.sync.client import unix_connect
 
 ROOT = Path(__file__).resolve().parents[3]
 SITE = Path(__file__).resolve().parent / "site"
@@ -35,7 +34,17 @@ class Redis(redis.Redis):
     """A client of the tests' Redis, which can be told to be away."""
 
     def serve(self):
-        command = ["redis-server", "--port", "0", "--unixsocket", REDIS_SOCKET, "--save", "", "--dir", REDIS_SOCKET.parent]
+        command = [
+            "redis-server",
+            "--port",
+            "0",
+            "--unixsocket",
+            REDIS_SOCKET,
+            "--save",
+            "",
+            "--dir",
+            REDIS_SOCKET.parent,
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         until(self.answers, "redis-server answers")
 
@@ -98,12 +107,6 @@ def has_control():
     return "WS4REDIS_CONTROL_SECRET" in usage.stdout
 
 
-def connected(path):
-    connection = socket.socket(socket.AF_UNIX)
-    connection.connect(str(path))
-    return connection
-
-
 class Gateway:
     """A gateway, run as the site's settings say."""
 
@@ -129,9 +132,9 @@ class Gateway:
         headers = {"Origin": "http://testserver", **headers}
         if cookies:
             headers["Cookie"] = "; ".join(f"{morsel.key}={morsel.value}" for morsel in cookies.values())
-        return connect(
+        return unix_connect(
+            self.socket,
             f"ws://testserver/ws/{target}",
-            sock=connected(self.socket),
             additional_headers=headers,
             open_timeout=DEADLINE,
             close_timeout=DEADLINE,

@@ -5,11 +5,10 @@ from django.test import override_settings
 
 import documented
 import hooks
+from conftest import DEADLINE
 from ws4redis import control, views
 from ws4redis.publisher import RedisPublisher
 from ws4redis.redis_store import RedisMessage
-
-from conftest import DEADLINE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -155,9 +155,12 @@ def test_a_redis_that_is_away_breaks_neither_login_nor_logout(client, store, joh
 def test_a_redis_that_never_answers_holds_a_logout_up_for_seconds_only(client, store, john, tmp_path):
     import socket
 
-    with socket.socket(socket.AF_UNIX) as deaf, override_settings(
-        SESSION_ENGINE="django.contrib.sessions.backends.db",
-        WS4REDIS_CONNECTION={"unix_socket_path": f"{tmp_path}/deaf.sock", "socket_timeout": 0.2},
+    with (
+        socket.socket(socket.AF_UNIX) as deaf,
+        override_settings(
+            SESSION_ENGINE="django.contrib.sessions.backends.db",
+            WS4REDIS_CONNECTION={"unix_socket_path": f"{tmp_path}/deaf.sock", "socket_timeout": 0.2},
+        ),
     ):
         deaf.bind(f"{tmp_path}/deaf.sock")
         deaf.listen()

@@ -3,10 +3,9 @@
 import pytest
 from django.test import override_settings
 
+from conftest import DEADLINE
 from ws4redis.publisher import RedisPublisher
 from ws4redis.redis_store import RedisMessage
-
-from conftest import DEADLINE
 
 CACHE = "django.contrib.sessions.backends.cache"
 CACHED_DB = "django.contrib.sessions.backends.cached_db"

@@ -119,15 +119,18 @@ def test_sessions_elsewhere_are_looked_for_elsewhere():
 )
 def test_where_only_the_site_knows_it_is_asked(said):
     with override_settings(**said):
-        with pytest.raises(ImproperlyConfigured, match="WS4REDIS_CALLBACK_URL = .*/ws4redis/authorize"):
+        with pytest.raises(ImproperlyConfigured, match=r"WS4REDIS_CALLBACK_URL = .*/ws4redis/authorize"):
             gateway.environment()
         with override_settings(DEBUG=True):
             told = gateway.environment()
             assert told["WS4REDIS_CALLBACK_URL"] == "http://127.0.0.1:8000/ws4redis/authorize"
         with override_settings(WS4REDIS_CALLBACK_URL="unix:/run/site.sock:/authorize"):
             told = gateway.environment()
-        assert (told["WS4REDIS_IDENTITY"], told["WS4REDIS_CALLBACK_URL"]) == ("callback", "unix:/run/site.sock:/authorize")
-        with override_settings(ROOT_URLCONF="empty_urls"), pytest.raises(ImproperlyConfigured, match="ws4redis.urls"):
+        assert (told["WS4REDIS_IDENTITY"], told["WS4REDIS_CALLBACK_URL"]) == (
+            "callback",
+            "unix:/run/site.sock:/authorize",
+        )
+        with override_settings(ROOT_URLCONF="empty_urls"), pytest.raises(ImproperlyConfigured, match=r"ws4redis\.urls"):
             gateway.environment()
 
 
@@ -151,7 +154,7 @@ def test_templates_know_where_to_connect_to(rf):
 
 
 @pytest.mark.parametrize(
-    ("said", "id", "words"),
+    ("said", "code", "words"),
     [
         ({"WEBSOCKET_URL": None}, "E001", "WEBSOCKET_URL must be a path"),
         ({"WS4REDIS_EXPIRE": "3600"}, "E001", "WS4REDIS_EXPIRE must be a whole number"),
@@ -172,11 +175,11 @@ def test_templates_know_where_to_connect_to(rf):
         ({"WS4REDIS_CONNECTION": {"ssl": True}}, "W003", "TLS"),
     ],
 )
-def test_a_setting_that_would_not_do_what_it_says_is_told(said, id, words):
+def test_a_setting_that_would_not_do_what_it_says_is_told(said, code, words):
     assert checks() == []
     with override_settings(**said):
         told = {message.id.removeprefix("ws4redis."): f"{message.msg} {message.hint}" for message in checks()}
-    assert words in told[id]
+    assert words in told[code]
 
 
 def checks():

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
+from redis import Redis
 
 from . import gateway, settings, subscriber
 
@@ -43,10 +44,8 @@ def _texts() -> Iterator[CheckMessage]:
 
 
 def _connection() -> Iterator[CheckMessage]:
-    from . import connections
-
     try:
-        connections.Redis(**settings.WS4REDIS_CONNECTION)
+        Redis(**settings.WS4REDIS_CONNECTION)
     except (TypeError, ValueError) as error:
         hint = f"It is what redis.Redis takes by name: {error}."
         yield Error("WS4REDIS_CONNECTION is no connection", hint=hint, id="ws4redis.E004")

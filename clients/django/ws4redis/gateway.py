@@ -97,12 +97,18 @@ def unreadable_sessions() -> str | None:
     if engine is None:
         return f"it cannot read the sessions of {site.SESSION_ENGINE}"
     if engine in ("cache", "cached_db"):
-        cache = site.CACHES[site.SESSION_CACHE_ALIAS]
+        cache = session_cache()
         if cache["BACKEND"] not in CACHES:
             return f"it cannot read sessions in {cache['BACKEND']}"
         if cache.get("KEY_FUNCTION"):
             return "it cannot read sessions whose keys the cache's KEY_FUNCTION makes"
     return None
+
+
+def session_cache() -> Mapping[str, Any]:
+    """The cache that sessions are kept in."""
+    cache: Any = site.CACHES[site.SESSION_CACHE_ALIAS]
+    return {**cache}
 
 
 def callback_url() -> str:
@@ -140,7 +146,7 @@ def sessions() -> dict[str, Any]:
     engine = ENGINES[site.SESSION_ENGINE]
     values: dict[str, Any] = {
         "WS4REDIS_DJANGO_ENGINE": engine,
-        "WS4REDIS_DJANGO_SECRET_KEY": "\n".join([site.SECRET_KEY, *site.SECRET_KEY_FALLBACKS]),
+        "WS4REDIS_DJANGO_SECRET_KEY": "\n".join(map(str, [site.SECRET_KEY, *site.SECRET_KEY_FALLBACKS])),
     }
     if engine == "signed_cookies":
         return {**values, "WS4REDIS_DJANGO_MAX_AGE": site.SESSION_COOKIE_AGE}
@@ -149,7 +155,7 @@ def sessions() -> dict[str, Any]:
         url = redis_url(_of_redis_sessions(said))
         values["WS4REDIS_DJANGO_KEY_PREFIX"] = said.get("prefix") or None
     else:
-        cache = site.CACHES[site.SESSION_CACHE_ALIAS]
+        cache = session_cache()
         url = redis_url(_of_cache(cache))
         values["WS4REDIS_DJANGO_KEY_PREFIX"] = cache.get("KEY_PREFIX") or None
         values["WS4REDIS_DJANGO_VERSION"] = cache.get("VERSION", 1)
@@ -204,7 +210,7 @@ def text(value: Any) -> str:
 
 def _of_redis_sessions(said: Mapping[str, Any]) -> dict[str, Any]:
     if said.get("url"):
-        return dict(parse_url(said["url"]))
+        return _of_url(said["url"])
     for name in ("POOL", "SESSION_REDIS_SENTINEL_LIST"):
         if said.get(name) or getattr(site, name, None):
             raise ImproperlyConfigured(f"the gateway reads sessions from one Redis, and {name} names many")
@@ -219,8 +225,13 @@ def _of_cache(cache: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(location, str):
         location = location.replace(";", ",").split(",")
     options = cache.get("OPTIONS", {})
-    connection = {**parse_url(location[0]), **({"ssl": True} if location[0].startswith("rediss:") else {})}
+    connection = _of_url(location[0])
     for name, said in (("db", options.get("db")), ("password", options.get("PASSWORD", options.get("password")))):
         if said is not None:
             connection[name] = said
     return connection
+
+
+def _of_url(url: str) -> dict[str, Any]:
+    connection = parse_url(url)  # type: ignore[no-untyped-call]
+    return {**connection, "ssl": url.startswith("rediss:")}

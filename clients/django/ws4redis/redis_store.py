@@ -34,7 +34,9 @@ class RedisMessage(bytes):
     def __new__(cls, value: Any) -> "RedisMessage":
         """Takes str, bytes and bytearray, and what redis-py answers for a message of a subscription."""
         if isinstance(value, list):
-            value = value[2] if len(value) == 3 and value[0] == b"message" else None
+            # What Redis delivers was a message to somebody, whatever it says.
+            is_message = len(value) == 3 and value[0] == b"message"
+            return super().__new__(cls, value[2]) if is_message else None  # type: ignore[return-value]
         if isinstance(value, str):
             value = value.encode()
         heartbeat = settings.WS4REDIS_HEARTBEAT

@@ -17,7 +17,12 @@ class RedisSubscriber(RedisStore):
     client: what `set_pubsub_channels` adds to `self._subscription` and `self._publishers` is what the client gets.
     """
 
-    subscription_channels: Sequence[str] = ["subscribe-session", "subscribe-group", "subscribe-user", "subscribe-broadcast"]
+    subscription_channels: Sequence[str] = [
+        "subscribe-session",
+        "subscribe-group",
+        "subscribe-user",
+        "subscribe-broadcast",
+    ]
     publish_channels: Sequence[str] = ["publish-session", "publish-group", "publish-user", "publish-broadcast"]
 
     def __init__(self, connection: Any = None) -> None:

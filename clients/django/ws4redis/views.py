@@ -66,7 +66,7 @@ def identify(client: HttpRequest) -> None:
         client.session = import_module(site.SESSION_ENGINE).SessionStore(key)
         client.user = get_user(client)
     user = client.user or AnonymousUser()
-    client.user = _User(lambda: user)
+    client.user = _User(lambda: user)  # type: ignore[assignment]
 
 
 def terms(client: HttpRequest) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def _callable(hook: Callable[..., Any] | str | None) -> Callable[..., Any] | Non
     return import_string(hook) if isinstance(hook, str) else hook
 
 
-class _User(SimpleLazyObject):
+class _User(SimpleLazyObject):  # type: ignore[type-arg]
     """A user whose `is_authenticated` may be called as well: in Django 1 it was a method, and hooks of then say so."""
 
     @property
