@@ -4,7 +4,7 @@ VENV := .venv/bin
 ADVISORIES := https://github.com/rustsec/advisory-db
 
 .DEFAULT_GOAL := help
-.PHONY: help run test sim bench bench-smoke figures lint doc ci setup
+.PHONY: help run test test-django wheel sim bench bench-smoke figures lint doc ci setup
 # Two builds at once fight over the same target directory and the same cores.
 .NOTPARALLEL:
 
@@ -16,6 +16,13 @@ run: ## build, and start the gateway with its own little Redis and the playgroun
 
 test: setup ## run every test, the documentation's included
 	cargo test --locked
+	$(MAKE) --no-print-directory test-django
+
+test-django: setup wheel ## test the Django package, on each version of Django
+	clients/django/make.sh test
+
+wheel: ## build the Python wheel: the gateway and the Django package
+	clients/django/make.sh wheel
 
 # make hands SEED and SEEDS on, whether they stand on its command line or in the environment.
 sim: ## play simulations: one with SEED=n, many with SEEDS=n

@@ -17,7 +17,8 @@ DEADLINE = 10
 
 REDIS_SOCKET = Path(os.environ["SITE_REDIS_SOCKET"])
 # Else the gateway and Django would each have an opinion of their own.
-for _name in [name for name in os.environ if name.startswith("WS4REDIS_") and name != "WS4REDIS_BINARY"]:
+_OURS = {"WS4REDIS_BINARY", "WS4REDIS_WHEEL", "WS4REDIS_ORIGINAL_PYTHON"}
+for _name in [name for name in os.environ if name.startswith("WS4REDIS_") and name not in _OURS]:
     del os.environ[_name]
 
 
