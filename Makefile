@@ -1,22 +1,30 @@
 # `make` alone lists what there is.
 
 VENV := .venv/bin
+NODE_MODULES := clients/js/node_modules/.package-lock.json
+TARGET := heads
+SECONDS := 60
+HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
+# What libFuzzer needs to see where its bytes lead; a stable compiler has it too.
+COVERAGE := -C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 \
+	-C llvm-args=-sanitizer-coverage-inline-8bit-counters -C llvm-args=-sanitizer-coverage-pc-table \
+	-C llvm-args=-sanitizer-coverage-trace-compares
 ADVISORIES := https://github.com/rustsec/advisory-db
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-django wheel sim bench bench-smoke figures lint doc ci setup
+.PHONY: help run test test-django test-js wheel sim bench bench-smoke bench-handshakes fuzz figures lint doc ci setup
 # Two builds at once fight over the same target directory and the same cores.
 .NOTPARALLEL:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build, and start the gateway with its own little Redis and the playground page
 	cargo run --locked --release -- serve --embedded
 
-test: setup ## run every test, the documentation's included
+test: setup ## run every test, those of the documentation and of the clients included
 	cargo test --locked
-	$(MAKE) --no-print-directory test-django
+	$(MAKE) test-js test-django
 
 test-django: setup wheel ## test the Django package, on each version of Django
 	clients/django/make.sh test
@@ -24,15 +32,35 @@ test-django: setup wheel ## test the Django package, on each version of Django
 wheel: ## build the Python wheel: the gateway and the Django package
 	clients/django/make.sh wheel
 
+test-js: setup $(NODE_MODULES) ## check the JavaScript client, and run its tests in Chromium against the gateway
+	cargo build --locked
+	cd clients/js && WS4REDIS_BINARY="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/ws4redis" npm test
+
+# No package gets to run a script of its own at installation.
+$(NODE_MODULES): clients/js/package-lock.json
+	cd clients/js && npm ci --ignore-scripts
+	@touch $@
+
 # make hands SEED and SEEDS on, whether they stand on its command line or in the environment.
 sim: ## play simulations: one with SEED=n, many with SEEDS=n
 	cargo test --locked --release --test main sim:: -- --nocapture
 
-bench: ## run the benchmarks
+bench: setup ## run the benchmarks
 	cargo bench --locked --bench '*'
 
-bench-smoke: ## run each benchmark once, to see that it runs
+bench-smoke: setup ## run each benchmark once, to see that it runs
 	cargo bench --locked --bench '*' -- --test
+
+bench-handshakes: setup ## print the figures of docs/access.md: what each source of identity costs
+	cargo bench --locked --bench handshakes
+
+fuzz: ## let libFuzzer look for bytes that are read wrongly: TARGET=heads SECONDS=60
+	cp Cargo.lock fuzz/Cargo.lock # the versions that we ship
+	cargo test --locked --test main -- --quiet --ignored --exact fuzz::corpora_are_written
+	cd fuzz && RUSTFLAGS="$(COVERAGE)" cargo build --release --target $(HOST) --bin $(TARGET)
+	mkdir -p fuzz/artifacts/$(TARGET)
+	fuzz/target/$(HOST)/release/$(TARGET) -max_total_time=$(SECONDS) -timeout=10 -print_final_stats=1 \
+		-artifact_prefix=fuzz/artifacts/$(TARGET)/ fuzz/corpus/$(TARGET)
 
 figures: setup ## print the figures of docs/operations.md, with thousands of real clients
 	cargo build --locked --release

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::Value;
-use ws4redis::config::Secret;
-use ws4redis::hub::access::jwt::{Algorithm, JwtConfig, Verifier};
+use ws4redis::config::{JwtAlgorithm, Secret};
+use ws4redis::hub::access::jwt::{JwtConfig, Verifier};
 use ws4redis::hub::access::signed_headers::{MAX_AGE_DEFAULT, SignedHeaders};
 use ws4redis::wire::http::with_head;
 
@@ -27,7 +27,7 @@ criterion_main!(access);
 
 fn tokens(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("jwt");
-    for algorithm in Algorithm::ALL {
+    for algorithm in JwtAlgorithm::ALL {
         let word = algorithm.word();
         let verifier = Verifier::new(JwtConfig {
             keys: Secret::new(text("key", &format!("test {word}"))),

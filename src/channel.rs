@@ -73,8 +73,24 @@ pub fn named(prefix: &str, audience: Audience, name: &str, facility: &str) -> St
 
 /// The channel by which a gateway proves that its link is alive; `random` tells it from other gateways'.
 pub fn probe(prefix: &str, random: u64) -> String {
+    format!("{}probe:{random:016x}", reserved(prefix))
+}
+
+/// The channel on which gateways take orders.
+pub fn control(prefix: &str) -> String {
+    format!("{}control", reserved(prefix))
+}
+
+/// Is this channel the gateways' own? Whoever could speak on it could end sessions, or keep a dead link alive; so no
+/// client ever gets one, whoever names it.
+pub fn is_reserved(prefix: &str, name: &str) -> bool {
+    name.starts_with(&reserved(prefix))
+}
+
+/// How the names of the gateways' own channels begin.
+fn reserved(prefix: &str) -> String {
     let colon = if prefix.is_empty() { "" } else { ":" };
-    format!("{prefix}{colon}ws4redis:probe:{random:016x}")
+    format!("{prefix}{colon}ws4redis:")
 }
 
 /// The channels of an identity in an audience: who has no such identity has no such channel.
@@ -107,6 +123,25 @@ mod tests {
             ["p:group:chatters:f", "p:group:staff:f"]
         );
         assert_eq!(of("p", Audience::Session, &john, "f"), ["p:session:k3y:f"]);
+    }
+
+    #[test]
+    fn the_gateways_own_channels_are_nobody_elses_and_no_audience_is_among_them() {
+        for prefix in ["", "p", "ws4redis"] {
+            assert!(is_reserved(prefix, &control(prefix)));
+            assert!(is_reserved(prefix, &probe(prefix, 7)));
+            let john = Identity {
+                user: Some("ws4redis".into()),
+                groups: vec!["ws4redis".into()],
+                session: Some("ws4redis".into()),
+            };
+            for audience in Audience::ALL {
+                let channels = of(prefix, audience, &john, "ws4redis:control");
+                assert!(!channels.iter().any(|name| is_reserved(prefix, name)));
+            }
+        }
+        assert_eq!(control(""), "ws4redis:control");
+        assert_eq!(control("p"), "p:ws4redis:control");
     }
 
     #[test]

@@ -31,13 +31,17 @@ pub enum Close {
     SubscribeRefused,
     /// What let the client in, such as a token, has expired.
     Expired,
+    /// An order on the control channel took back what let it in.
+    Revoked,
+    /// It is to be judged anew: by an order on the control channel, or because it has been open so long.
+    Recheck,
     /// The gateway is draining; the client comes back to another, or to the next one here.
     Drain,
 }
 
 impl Close {
     /// One of each, in the order of the table in `docs/protocol.md`.
-    pub const ALL: [Close; 13] = [
+    pub const ALL: [Close; 15] = [
         Close::Client(None),
         Close::Gone,
         Close::Protocol,
@@ -50,6 +54,8 @@ impl Close {
         Close::PublishRefused,
         Close::SubscribeRefused,
         Close::Expired,
+        Close::Revoked,
+        Close::Recheck,
         Close::Drain,
     ];
 
@@ -65,9 +71,10 @@ impl Close {
             // A client that answers no pings hears no Close either: the code is for whoever reads a capture.
             Close::Idle => Some(1001),
             Close::PublishRefused | Close::SubscribeRefused => Some(1011),
-            Close::Drain => Some(1012),
-            // RFC 6455 7.4.2 leaves 4000-4999 to private use; this one is after HTTP's 401.
+            Close::Drain | Close::Recheck => Some(1012),
+            // RFC 6455 7.4.2 leaves 4000-4999 to private use; these are after HTTP's 401 and 403.
             Close::Expired => Some(4401),
+            Close::Revoked => Some(4403),
             Close::Slow | Close::PublishQueueFull => Some(1013),
         }
     }
@@ -87,6 +94,8 @@ impl Close {
             Close::PublishRefused => "publish_refused",
             Close::SubscribeRefused => "subscribe_refused",
             Close::Expired => "expired",
+            Close::Revoked => "revoked",
+            Close::Recheck => "recheck",
             Close::Drain => "drain",
         }
     }
@@ -106,7 +115,9 @@ impl Close {
             Close::PublishRefused => 9,
             Close::SubscribeRefused => 10,
             Close::Expired => 11,
-            Close::Drain => 12,
+            Close::Revoked => 12,
+            Close::Recheck => 13,
+            Close::Drain => 14,
         }
     }
 }

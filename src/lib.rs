@@ -25,7 +25,7 @@ pub use hub::access::subscriber::{
     Ask, Channels as SubscriberChannels, RedisSubscriber, Subscriber,
 };
 pub use net::Gateway;
-pub use publisher::{RedisMessage, RedisPublisher, RedisStore, SELF, StoreError};
+pub use publisher::{Order, RedisMessage, RedisPublisher, RedisStore, SELF, StoreError};
 
 /// The README's Rust is compiled with the documentation's examples.
 #[cfg(doctest)]

@@ -1,8 +1,8 @@
 //! Every bound, its reason, and what they cost together in the worst case.
 //!
 //! A gateway is judged by what its worst clients can do to the others. So everything that a peer can make
-//! grow has a number here, the number is checked *before* anything is added, and [`Limits::memory_bytes_max`]
-//! says what all of them may come to. Sizes are bytes, times are `Duration`s.
+//! grow has a number here, the number is checked *before* anything is added, and [`Limits::memory`] says what all
+//! of them may come to. Sizes are bytes, times are `Duration`s.
 
 use std::time::Duration;
 
@@ -16,6 +16,12 @@ pub const ADDRESSES_MAX: usize = 16_384;
 pub const TOKEN_BYTES_MAX: usize = 8 << 10;
 /// Names in one list of a token: its groups, its flags, its channels.
 pub const CLAIM_NAMES_MAX: usize = 256;
+/// Bytes of an order on the control channel: a name of each kind, each longer than any that a site gives, and a
+/// signature.
+pub const ORDER_BYTES_MAX: usize = 4 << 10;
+/// Orders that are remembered for the sake of handshakes that were judged before them. Past it the handshakes that are
+/// older than those remembered are refused: they come again.
+pub const ORDERS_KEPT_MAX: usize = 16_384;
 /// Control frames a second from one client (a flood of pings is an attack: each costs us a pong).
 pub const CONTROL_FRAMES_PER_SECOND_MAX: u32 = 50;
 /// Connections to the admin listener: a scraper, a prober or two and a person.
@@ -47,13 +53,18 @@ pub const DJANGO_SESSION_BYTES_MAX: usize = 256 << 10;
 pub const DJANGO_GROUPS_MAX: usize = 1_024;
 /// Bytes of a user's or a group's name in a Django session; Django allows 150 characters.
 pub const DJANGO_NAME_BYTES_MAX: usize = 1_024;
+/// Bytes of the head of an answer of the application; frameworks send some hundreds, and a session's cookie.
+pub const ANSWER_HEAD_BYTES_MAX: usize = 8 << 10;
 /// What a fully used session record, its socket and its places in the tables take (measured: see
-/// `docs/operations.md`), for the sum of [`Limits::memory_bytes_max`].
+/// `docs/operations.md`), for the sum of [`Limits::memory`].
 pub const SESSION_BYTES: usize = 512;
 /// What a channel with one member takes, its name included.
 pub const CHANNEL_BYTES: usize = 512;
 /// What a publish that waits takes besides its message: the names of its channels.
 pub const PUBLISH_BYTES: usize = 512;
+/// What it takes to remember who a session is, for orders: eight bytes for each name, in as many groups as Django's
+/// sessions and the callback may name.
+pub const IDENTITY_BYTES: usize = 64 + 8 * DJANGO_GROUPS_MAX;
 /// What the process takes before anybody connects: code, stack, the loop's scratch and cork buffers.
 pub const PROCESS_BYTES: usize = 16 << 20;
 
@@ -154,6 +165,13 @@ impl Memory {
     /// The term.
     pub fn bytes(self) -> u64 {
         (self.count as u64).saturating_mul(self.each as u64)
+    }
+
+    /// The sum.
+    pub fn sum(terms: &[Memory]) -> u64 {
+        terms
+            .iter()
+            .fold(0, |sum, term| sum.saturating_add(term.bytes()))
     }
 }
 
@@ -277,7 +295,7 @@ impl Limits {
 
     /// What user memory may come to when all clients do their worst at once, as a sum. The kernel's
     /// buffers come on top.
-    pub fn memory(&self, embedded: bool) -> Vec<Memory> {
+    pub fn memory(&self, embedded: bool, control: bool) -> Vec<Memory> {
         let term = |what, count, each| Memory { what, count, each };
         // Every session on as many channels as it may be, and no two of them on the same one.
         let channels = self
@@ -303,6 +321,13 @@ impl Limits {
             // In a read buffer that grew by doubling, and in the frame that is made of it.
             term("largest message of Redis", 3, self.redis_message_bytes_max),
         ];
+        if control {
+            terms.push(term(
+                "identities of sessions",
+                self.sessions_max,
+                IDENTITY_BYTES,
+            ));
+        }
         if embedded {
             terms.extend([
                 term("embedded Redis: data", 1, EMBEDDED_MEMORY_BYTES_MAX),
@@ -316,13 +341,6 @@ impl Limits {
             ]);
         }
         terms
-    }
-
-    /// The sum of [`Limits::memory`].
-    pub fn memory_bytes_max(&self, embedded: bool) -> u64 {
-        self.memory(embedded)
-            .iter()
-            .fold(0, |sum, term| sum.saturating_add(term.bytes()))
     }
 }
 
@@ -392,11 +410,11 @@ mod tests {
 
     #[test]
     fn every_limit_on_memory_raises_the_sum_and_no_sum_overflows() {
-        let sum = Limits::default().memory_bytes_max(false);
+        let sum = Memory::sum(&Limits::default().memory(false, false));
         let raised = |change: fn(&mut Limits)| {
             let mut limits = Limits::default();
             change(&mut limits);
-            limits.memory_bytes_max(false)
+            Memory::sum(&limits.memory(false, false))
         };
         assert!(raised(|limits| limits.sessions_max += 1) > sum);
         assert!(raised(|limits| limits.pending_max += 1) > sum);
@@ -405,7 +423,8 @@ mod tests {
         assert!(raised(|limits| limits.budget_bytes_max += 1) > sum);
         assert!(raised(|limits| limits.redis_message_bytes_max += 1) > sum);
         assert!(raised(|limits| limits.publish_queue_bytes_max += 1) > sum);
-        assert!(Limits::default().memory_bytes_max(true) > sum);
+        assert!(Memory::sum(&Limits::default().memory(true, false)) > sum);
+        assert!(Memory::sum(&Limits::default().memory(false, true)) > sum);
         assert_eq!(raised(|limits| limits.sessions_max = usize::MAX), u64::MAX);
     }
 }

@@ -40,16 +40,37 @@ impl Collector for Scrape {
             .iter()
             .zip(tally.closes)
             .map(|(close, n)| (close.word(), n));
-        by_reason(&mut encoder, "closes", "Sessions ended, by reason", closes)?;
+        family(
+            &mut encoder,
+            "closes",
+            "Sessions ended, by reason",
+            "reason",
+            closes,
+        )?;
         let refusals = Refusal::ALL
             .iter()
             .zip(tally.refusals)
             .map(|(refusal, n)| (refusal.word(), n));
-        by_reason(
+        family(
             &mut encoder,
             "refusals",
             "Requests refused, by reason",
+            "reason",
             refusals,
+        )?;
+        one(
+            &mut encoder,
+            "config_last_reload_timestamp_seconds",
+            "When the configuration in use was taken, at the start or by a reload",
+            &ConstGauge::new(tally.config_at.as_secs_f64()),
+        )?;
+        let reloads = [("ok", tally.reloads), ("refused", tally.reloads_refused)];
+        family(
+            &mut encoder,
+            "reloads",
+            "Times the configuration was read anew, by result",
+            "result",
+            reloads.into_iter(),
         )
     }
 }
@@ -96,21 +117,35 @@ fn gauges(tally: &Tally) -> Vec<(&'static str, &'static str, f64)> {
         (
             "link_up",
             "1 while the link to Redis is proven by the canary",
-            f64::from(u8::from(tally.link_ready)),
+            f64::from(u8::from(tally.link.ready)),
         ),
     ];
-    if let Some(delay) = tally.canary_delay {
+    if let Some(delay) = tally.link.canary_delay {
         gauges.push((
             "canary_delay_seconds",
             "The last probe's way through Redis and back",
             delay.as_secs_f64(),
         ));
     }
+    if let Some(link) = &tally.sessions_link {
+        gauges.push((
+            "django_link_up",
+            "1 while the link to the Redis of Django's sessions is proven by the canary",
+            f64::from(u8::from(link.ready)),
+        ));
+    }
+    if let Some(delay) = tally.sessions_link.and_then(|link| link.canary_delay) {
+        gauges.push((
+            "django_canary_delay_seconds",
+            "The last probe's way to the Redis of Django's sessions and back",
+            delay.as_secs_f64(),
+        ));
+    }
     gauges
 }
 
-fn counters(tally: &Tally) -> [(&'static str, &'static str, u64); 12] {
-    [
+fn counters(tally: &Tally) -> Vec<(&'static str, &'static str, u64)> {
+    let mut counters = vec![
         ("sessions_opened", "Sessions opened", tally.opened),
         (
             "messages_in",
@@ -133,6 +168,8 @@ fn counters(tally: &Tally) -> [(&'static str, &'static str, u64); 12] {
             "Sessions of Django that could not be read",
             tally.bad_sessions,
         ),
+        ("orders", "Orders obeyed", tally.orders),
+        ("orders_refused", "Orders refused", tally.orders_refused),
         (
             "sent_bytes",
             "Bytes handed to client sockets",
@@ -152,14 +189,29 @@ fn counters(tally: &Tally) -> [(&'static str, &'static str, u64); 12] {
         (
             "link_losses",
             "Times the link to Redis was lost or could not be had",
-            tally.link_losses,
+            tally.link.losses,
         ),
         (
             "redis_commands",
             "Commands sent to Redis",
-            tally.redis_commands,
+            tally.link.commands,
         ),
-    ]
+    ];
+    if let Some(link) = &tally.sessions_link {
+        counters.extend([
+            (
+                "django_link_losses",
+                "Times the link to the Redis of Django's sessions was lost or could not be had",
+                link.losses,
+            ),
+            (
+                "django_redis_commands",
+                "Commands sent to the Redis of Django's sessions",
+                link.commands,
+            ),
+        ]);
+    }
+    counters
 }
 
 fn one(
@@ -171,17 +223,18 @@ fn one(
     metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
 }
 
-fn by_reason(
+fn family(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
+    label: &str,
     values: impl Iterator<Item = (&'static str, u64)>,
 ) -> fmt::Result {
     let kind = ConstCounter::new(0u64).metric_type();
     let mut family = encoder.encode_descriptor(name, help, None, kind)?;
     for (word, value) in values {
         let counter = ConstCounter::new(value);
-        counter.encode(family.encode_family(&[("reason", word)])?)?;
+        counter.encode(family.encode_family(&[(label, word)])?)?;
     }
     Ok(())
 }
@@ -189,12 +242,22 @@ fn by_reason(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::LinkTally;
 
     #[test]
     fn every_reason_and_every_count_is_printed() {
         let mut tally = Tally {
             sessions: 3,
-            canary_delay: Some(std::time::Duration::from_millis(2)),
+            reloads_refused: 2,
+            config_at: std::time::Duration::from_millis(1_700_000_000_500),
+            link: LinkTally {
+                canary_delay: Some(std::time::Duration::from_millis(2)),
+                ..LinkTally::default()
+            },
+            sessions_link: Some(LinkTally {
+                losses: 4,
+                ..LinkTally::default()
+            }),
             ..Tally::default()
         };
         tally.closes[Close::Slow.index()] = 7;
@@ -204,6 +267,11 @@ mod tests {
             "ws4redis_closes_total{reason=\"slow\"} 7",
             "ws4redis_refusals_total{reason=\"redis_away\"} 0",
             "ws4redis_canary_delay_seconds 0.002",
+            "ws4redis_reloads_total{result=\"ok\"} 0",
+            "ws4redis_reloads_total{result=\"refused\"} 2",
+            "ws4redis_config_last_reload_timestamp_seconds 1700000000.5",
+            "ws4redis_django_link_up 0.0",
+            "ws4redis_django_link_losses_total 4",
         ] {
             assert!(
                 text.lines().any(|printed| printed == line),

@@ -21,6 +21,28 @@ impl fmt::Display for PeerId {
     }
 }
 
+/// Which Redis, by what is kept there. They may be one; then it is that of the messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RedisOf {
+    /// Channels and persisted messages.
+    Messages,
+    /// Django's sessions.
+    Sessions,
+}
+
+impl RedisOf {
+    /// Each once.
+    pub const ALL: [RedisOf; 2] = [RedisOf::Messages, RedisOf::Sessions];
+
+    /// As people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            RedisOf::Messages => "Redis",
+            RedisOf::Sessions => "the Redis of Django's sessions",
+        }
+    }
+}
+
 /// Through which listener a connection came, and so what it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Door {

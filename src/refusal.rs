@@ -37,6 +37,8 @@ pub enum Refusal {
     RedisAway,
     /// The application, asked whether the client may come, gave no usable answer.
     CallbackFailed,
+    /// An order on the control channel came while the request was judged: the verdict may be of before it.
+    Recheck,
     /// As many sessions as the gateway may hold.
     Full,
     /// The gateway is draining.
@@ -45,7 +47,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Each once, in the order of their status codes.
-    pub const ALL: [Refusal; 18] = [
+    pub const ALL: [Refusal; 19] = [
         Refusal::Malformed,
         Refusal::NoKey,
         Refusal::Duplicate,
@@ -62,6 +64,7 @@ impl Refusal {
         Refusal::HeadTooLarge,
         Refusal::RedisAway,
         Refusal::CallbackFailed,
+        Refusal::Recheck,
         Refusal::Full,
         Refusal::Draining,
     ];
@@ -82,9 +85,11 @@ impl Refusal {
             Refusal::UpgradeRequired => (426, "Upgrade Required"),
             Refusal::TooManyFromAddress => (429, "Too Many Requests"),
             Refusal::HeadTooLarge => (431, "Request Header Fields Too Large"),
-            Refusal::RedisAway | Refusal::CallbackFailed | Refusal::Full | Refusal::Draining => {
-                (503, "Service Unavailable")
-            }
+            Refusal::RedisAway
+            | Refusal::CallbackFailed
+            | Refusal::Recheck
+            | Refusal::Full
+            | Refusal::Draining => (503, "Service Unavailable"),
         }
     }
 
@@ -99,7 +104,7 @@ impl Refusal {
                 ("Connection", "Upgrade, close"),
             ],
             Refusal::TooManyFromAddress => &[("Retry-After", "5")],
-            Refusal::RedisAway | Refusal::CallbackFailed | Refusal::Draining => {
+            Refusal::RedisAway | Refusal::CallbackFailed | Refusal::Recheck | Refusal::Draining => {
                 &[("Retry-After", "2")]
             }
             Refusal::Full => &[("Retry-After", "10")],
@@ -130,6 +135,7 @@ impl Refusal {
             }
             Refusal::RedisAway => "the message broker is away; try again shortly",
             Refusal::CallbackFailed => "who you are cannot be found out now; try again shortly",
+            Refusal::Recheck => "what you may has just changed; try again shortly",
             Refusal::Full => "as many connections as this gateway may hold; try again later",
             Refusal::Draining => "this gateway is going down; try again",
         }
@@ -154,6 +160,7 @@ impl Refusal {
             Refusal::HeadTooLarge => "head_too_large",
             Refusal::RedisAway => "redis_away",
             Refusal::CallbackFailed => "callback_failed",
+            Refusal::Recheck => "recheck",
             Refusal::Full => "full",
             Refusal::Draining => "draining",
         }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::close::Close;
-use crate::peer::{From, PeerId};
+use crate::peer::{From, PeerId, RedisOf};
 use crate::refusal::Refusal;
 
 /// One event that an operator may want to know.
@@ -46,7 +46,16 @@ pub enum Report {
         /// What is wrong with it.
         why: String,
     },
-    /// The link to Redis changed.
+    /// Somebody spoke on the control channel.
+    Control(ControlReport),
+    /// A client was to have channels that are the gateways' own; it does not get them.
+    ReservedChannels {
+        /// Where it comes from.
+        from: From,
+        /// How many.
+        count: usize,
+    },
+    /// A link to Redis changed.
     Link(LinkReport),
     /// A message from Redis was over the limit and skipped.
     Oversize {
@@ -78,6 +87,8 @@ pub enum Report {
         /// How many sessions were closed.
         closed: usize,
     },
+    /// The configuration was to be read anew.
+    Reload(ReloadReport),
     /// Draining has begun.
     Draining {
         /// Sessions to close.
@@ -90,7 +101,7 @@ pub enum Report {
     },
 }
 
-/// What became of the link to Redis.
+/// What became of a link to Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkReport {
     /// Greeted, authenticated, subscribed.
@@ -100,13 +111,62 @@ pub enum LinkReport {
         /// Channels subscribed anew.
         channels: usize,
     },
+    /// The one of Django's sessions is greeted and authenticated.
+    SessionsReady {
+        /// Redis' version, as it says.
+        version: String,
+    },
     /// It ended, or a try to connect failed.
     Down {
+        /// Which.
+        of: RedisOf,
         /// In one line: what, and what to do.
         why: String,
         /// When the next try is made.
         retry_in: Duration,
     },
+}
+
+/// What became of something on the control channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlReport {
+    /// It was an order, and is obeyed.
+    Obeyed {
+        /// Its word.
+        action: &'static str,
+        /// By what it names those whom it means, such as `user+group`. Never the names: one may be a session key.
+        by: String,
+        /// How many sessions it met.
+        sessions: usize,
+        /// How many handshakes.
+        handshakes: usize,
+    },
+    /// It was no order that counts.
+    Refused {
+        /// Why.
+        why: String,
+        /// How many there were since the last one that was told, this one included.
+        count: u64,
+    },
+}
+
+/// What became of a reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReloadReport {
+    /// The configuration was read and taken.
+    Taken {
+        /// The settings that are different now.
+        changed: Vec<&'static str>,
+        /// Those that would be, had there been a restart.
+        kept: Vec<&'static str>,
+    },
+    /// It could not be read, or not be taken; the old one stays.
+    Refused {
+        /// What is wrong with it, and where.
+        why: String,
+    },
+    /// It was not read: the gateway drains.
+    Ignored,
 }
 
 /// Everything that is counted. Plain numbers: the hub adds to them, `/metrics` prints them.
@@ -138,6 +198,10 @@ pub struct Tally {
     pub callback_calling: u64,
     /// Sessions of Django that could not be read.
     pub bad_sessions: u64,
+    /// Orders on the control channel that were obeyed.
+    pub orders: u64,
+    /// And those that were refused.
+    pub orders_refused: u64,
     /// Bytes handed to clients' sockets.
     pub sent_bytes: u64,
     /// Bytes that wait for clients now.
@@ -156,12 +220,27 @@ pub struct Tally {
     pub closes: [u64; Close::ALL.len()],
     /// Refusals, in the order of [`Refusal::ALL`].
     pub refusals: [u64; Refusal::ALL.len()],
-    /// Is the link to Redis ready?
-    pub link_ready: bool,
+    /// The link to Redis.
+    pub link: LinkTally,
+    /// The link to the Redis of Django's sessions, if they have one of their own.
+    pub sessions_link: Option<LinkTally>,
+    /// How often the configuration was read anew and taken.
+    pub reloads: u64,
+    /// How often it was not, and the old one stayed.
+    pub reloads_refused: u64,
+    /// When the configuration in use was taken, since 1970.
+    pub config_at: Duration,
+}
+
+/// What is counted of one link.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct LinkTally {
+    /// Is it ready?
+    pub ready: bool,
     /// How often it was lost, or could not be had.
-    pub link_losses: u64,
+    pub losses: u64,
     /// The last canary's way through Redis and back.
     pub canary_delay: Option<Duration>,
-    /// Commands sent to Redis.
-    pub redis_commands: u64,
+    /// Commands sent.
+    pub commands: u64,
 }

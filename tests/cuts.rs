@@ -1,8 +1,7 @@
 //! Any cut of the same bytes gives the same events. A socket may deliver a stream in any pieces, so a codec
 //! that reads one of them differently has a bug which somebody's network will find.
 
-use ws4redis::wire::{http, http_client, resp, ws};
-
+use crate::bodies;
 use crate::frames::{self, BINARY, CLOSE, CONTINUATION, FINAL, PING, PONG, RSV1, TEXT};
 
 /// Reads one stream, that came in these pieces, to its end or to its first fault.
@@ -33,134 +32,39 @@ fn at_every_cut(name: &str, bytes: &[u8], read: Read) {
 #[test]
 fn replies_are_the_same_at_every_cut() {
     for (name, bytes) in replies() {
-        at_every_cut(name, &bytes, |pieces| {
-            let limits = resp::ReplyLimits {
-                bulk_bytes_max: 500,
-                depth_max: 8,
-                elements_max: 64,
-            };
-            let mut reader = resp::ReplyReader::new(limits);
-            let mut events = Vec::new();
-            for piece in pieces {
-                reader.feed(piece);
-                loop {
-                    match reader.pull() {
-                        Ok(Some(incoming)) => events.push(format!("{incoming:?}")),
-                        Ok(None) => break,
-                        Err(error) => {
-                            events.push(format!("{error:?}"));
-                            return events;
-                        }
-                    }
-                }
-            }
-            events
-        });
+        at_every_cut(name, &bytes, bodies::read_replies);
     }
 }
 
 #[test]
 fn commands_are_the_same_at_every_cut() {
     for (name, bytes) in commands() {
-        at_every_cut(name, &bytes, |pieces| {
-            let mut reader = resp::CommandReader::new(500);
-            let mut events = Vec::new();
-            for piece in pieces {
-                reader.feed(piece);
-                loop {
-                    match reader.pull() {
-                        Ok(Some(words)) => events.push(format!("{words:?}")),
-                        Ok(None) => break,
-                        Err(error) => {
-                            events.push(format!("{error:?}"));
-                            return events;
-                        }
-                    }
-                }
-            }
-            events
-        });
+        at_every_cut(name, &bytes, bodies::read_commands);
     }
 }
 
 #[test]
 fn frames_are_the_same_at_every_cut() {
     for (name, bytes) in client_streams() {
-        at_every_cut(name, &bytes, |pieces| {
-            let mut partial = None;
-            let mut events = Vec::new();
-            for piece in pieces {
-                let mut piece = piece.to_vec();
-                let mut open = true;
-                let read = ws::read(&mut partial, &mut piece, 500, |event| {
-                    open = !matches!(event, ws::Event::Close(_));
-                    events.push(format!("{event:?}"));
-                    true
-                });
-                if let Err(close) = read {
-                    events.push(format!("{close:?}"));
-                }
-                if read.is_err() || !open {
-                    assert!(partial.is_none());
-                    return events;
-                }
-            }
-            // What is held at the end depends on the bytes alone, not on the pieces in which they came.
-            events.push(format!("pending: {}", partial.is_some()));
-            events
-        });
+        at_every_cut(name, &bytes, bodies::read_frames);
     }
 }
 
 #[test]
 fn heads_are_the_same_at_every_cut() {
     for (name, bytes) in heads() {
-        at_every_cut(name, &bytes, |pieces| {
-            let mut received = Vec::new();
-            for piece in pieces {
-                received.extend_from_slice(piece);
-                let read = http::with_head(&received, 500, |head, length| {
-                    format!("{head:?} {length} {:?}", http::Upgrade::from_head(head))
-                });
-                match read {
-                    Ok(None) => {}
-                    Ok(Some(head)) => return vec![head],
-                    Err(refusal) => return vec![format!("{refusal:?}")],
-                }
-            }
-            vec!["not whole".into()]
-        });
+        at_every_cut(name, &bytes, bodies::read_heads);
     }
 }
 
 #[test]
 fn responses_are_the_same_at_every_cut() {
     for (name, bytes) in responses() {
-        at_every_cut(name, &bytes, |pieces| {
-            let mut reader = http_client::ResponseReader::new(http_client::ResponseLimits {
-                head_bytes_max: 300,
-                body_bytes_max: 100,
-            });
-            let outcome = |response: http_client::Response| {
-                // What comes after a response is seen at once, or not before the next call.
-                vec![format!("{} {:?}", response.status, response.body)]
-            };
-            for piece in pieces {
-                match reader.feed(piece) {
-                    Ok(None) => {}
-                    Ok(Some(response)) => return outcome(response),
-                    Err(fault) => return vec![format!("{fault:?} {:?}", reader.status())],
-                }
-            }
-            match reader.ended() {
-                Ok(response) => outcome(response),
-                Err(fault) => vec![format!("{fault:?} {:?}", reader.status())],
-            }
-        });
+        at_every_cut(name, &bytes, bodies::read_responses);
     }
 }
 
-fn responses() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn responses() -> Vec<(&'static str, Vec<u8>)> {
     let early = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     let mut responses = vec![
         ("nothing", vec![]),
@@ -260,7 +164,7 @@ fn ok(rest: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\nServer: x\r\n{rest}").into()
 }
 
-fn replies() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn replies() -> Vec<(&'static str, Vec<u8>)> {
     let message = b">3\r\n$7\r\nmessage\r\n$12\r\nbroadcast:ch\r\n$7\r\na\r\nb\r\nc\r\n";
     let oversize = [
         &b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$600\r\n"[..],
@@ -312,7 +216,7 @@ fn replies() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-fn commands() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn commands() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         (
             "arrays",
@@ -344,7 +248,7 @@ fn commands() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-fn client_streams() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn client_streams() -> Vec<(&'static str, Vec<u8>)> {
     let fragments = [
         frames::frame(TEXT, b"gr\xc3"),
         frames::frame(FINAL | PING, b"p"),
@@ -426,7 +330,7 @@ fn faults() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-fn heads() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn heads() -> Vec<(&'static str, Vec<u8>)> {
     let browser = "GET /ws/chat?subscribe-user HTTP/1.1\r\nHost: example.org\r\nConnection: keep-alive, Upgrade\r\n\
         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
         Sec-WebSocket-Protocol: a, b\r\n\r\n";

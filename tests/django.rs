@@ -8,7 +8,8 @@ use data_encoding::BASE64;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde::Deserialize;
-use ws4redis::wire::django::{Bad, Engine, Secrets, Session, decode, redis_key};
+use ws4redis::config::DjangoEngine as Engine;
+use ws4redis::wire::django::{Bad, Secrets, Session, decode, redis_key};
 
 const DAY: Duration = Duration::from_secs(86_400);
 

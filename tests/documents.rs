@@ -4,7 +4,7 @@ use std::fs;
 
 use ws4redis::Config;
 use ws4redis::close::Close;
-use ws4redis::config::keys::{Group, KEYS, Key, Shown};
+use ws4redis::config::keys::{Group, KEYS, Key, Shown, Taken};
 use ws4redis::refusal::Refusal;
 
 #[test]
@@ -58,9 +58,13 @@ fn row(key: &Key) -> String {
         Shown::List(values) if !values.is_empty() => format!("`{}`", values.join(",")),
         _ => "none".to_owned(),
     };
+    let reload = match key.taken {
+        Taken::AtReload => "yes",
+        Taken::AtStart => "no",
+    };
     let (name, flag, variable) = (key.name_in_file(), key.flag(), key.variable());
     format!(
-        "| `{name}` | `--{flag}` | `{variable}` | {default} | {} |",
+        "| `{name}` | `--{flag}` | `{variable}` | {default} | {reload} | {} |",
         key.meaning
     )
 }
@@ -81,6 +85,24 @@ fn the_files_in_the_configuration_document_are_files() {
         };
         load(sources).unwrap_or_else(|error| panic!("{error}"));
     }
+}
+
+#[test]
+fn the_nginx_document_names_each_of_its_files_and_no_other() {
+    let text = fs::read_to_string("docs/nginx.md").unwrap();
+    let mut files: Vec<String> = Vec::new();
+    for folder in ["nginx", "nginx/snippets"] {
+        for entry in fs::read_dir(format!("docs/{folder}")).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            files.extend(name.ends_with(".conf").then(|| format!("{folder}/{name}")));
+        }
+    }
+    let links = text.split("](").skip(1);
+    let links = links.map(|rest| rest.split(')').next().unwrap());
+    let mut named: Vec<&str> = links.filter(|link| link.ends_with(".conf")).collect();
+    files.sort();
+    named.sort_unstable();
+    assert_eq!(named, files);
 }
 
 /// The first two cells of each row of the table under a heading of `docs/protocol.md`.

@@ -9,6 +9,9 @@
 )]
 
 // What tests stand on.
+#[allow(unreachable_pub, reason = "it is public in the crate of the targets")]
+#[path = "../fuzz/src/lib.rs"]
+mod bodies; // what the fuzz targets do with arbitrary bytes
 mod frames; // what WebSocket clients send, good and bad
 mod support; // real processes, sockets and a browser
 mod world; // the gateway without sockets: clients, a Redis and a clock
@@ -22,6 +25,7 @@ mod codecs; // properties of the three codecs
 mod cuts; // any cut of the same bytes gives the same events
 mod differential; // the message layer against tungstenite's own
 mod django; // sessions that real Django wrote
+mod fuzz; // the fuzz targets, on the corpora of the tests
 
 // The hub floor.
 mod tokens; // JSON Web Tokens of another implementation
@@ -38,10 +42,13 @@ mod access; // rules, origins, addresses
 mod attacks; // strangers who mean harm, and bursts that do it
 mod callback; // the application is asked
 mod cli; // the commands that people type
-mod nginx; // behind a real one, by the README
+mod control; // orders that end sessions
+mod nginx; // behind a real one, by the README and docs/nginx
 mod original; // the package that we succeed, as publisher
 mod outages; // Redis goes and comes back
 mod playground; // the page in a real browser
 mod publisher; // the library for Rust programs
 mod relay; // the main job
+mod reloading; // another configuration, on SIGHUP
 mod serving; // listeners, refusals, draining
+mod sessions; // sessions of Django in another real Redis

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Gets what the tests need beyond Rust: redis-server, nginx and Chromium through apt, Python packages into .venv through pip.
+# Gets what the tests need beyond Rust: redis-server, nginx, openssl, Chromium and Node through apt, Python packages
+# into .venv through pip.
 # Quiet and quick when all is there. Where it may not install, it says what is missing, and fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,8 +30,11 @@ missing_packages() {
     has_any redis-server || echo redis-server
     has_any redis-cli || echo redis-tools
     has_nginx || echo nginx-light
+    has_any openssl || echo openssl
     # The same names, in the same order, as tests/support/browser.rs.
     has_any chromium chromium-browser google-chrome || echo chromium
+    has_any node || echo nodejs
+    has_any npm || echo npm
     # pip is part of what the environment is made with, so an environment that stands needs neither.
     has_environment || has_venv_module || echo python3-venv
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde::Deserialize;
-use ws4redis::config::Secret;
-use ws4redis::hub::access::jwt::{Algorithm, Claims, JwtConfig, JwtRefused, KeyError, Verifier};
+use ws4redis::config::{JwtAlgorithm, Secret};
+use ws4redis::hub::access::jwt::{Claims, JwtConfig, JwtRefused, KeyError, Verifier};
 
 /// When the tokens of the fixture are looked at.
 const NOW: Duration = Duration::from_secs(1_700_000_000);
@@ -60,7 +60,7 @@ fn tokens_of_another_implementation_get_the_verdict_that_they_deserve() {
 
 #[test]
 fn a_token_that_is_cut_or_changed_anywhere_is_refused() {
-    for algorithm in Algorithm::ALL {
+    for algorithm in JwtAlgorithm::ALL {
         let (text, verifier) = good(algorithm);
         for length in 0..text.len() {
             let cut = verifier.verify(&text[..length], NOW);
@@ -107,7 +107,7 @@ proptest! {
 
 #[test]
 fn a_token_is_believed_until_it_expires_and_says_when_that_is() {
-    for algorithm in Algorithm::ALL {
+    for algorithm in JwtAlgorithm::ALL {
         let (text, verifier) = good(algorithm);
         let Claims {
             session, expires, ..
@@ -170,19 +170,15 @@ fn what_is_wrong_with_the_keys_is_told_at_once() {
     }
     assert_eq!(error(&key("test HS256"), &[]), KeyError::NoAlgorithm);
     assert!(matches!(error("{}", &["RS256"]), KeyError::Jwks(_)));
-    for name in ["none", "hs256", "HS512", ""] {
-        let unknown = name.parse::<Algorithm>();
-        assert_eq!(unknown, Err(KeyError::NoSuchAlgorithm(name.to_owned())));
-    }
 }
 
 fn verifier(keys: &str, algorithms: &[&str]) -> Result<Verifier, KeyError> {
     Verifier::new(JwtConfig {
         keys: Secret::new(keys.to_owned()),
-        algorithms: algorithms
-            .iter()
-            .map(|word| word.parse())
-            .collect::<Result<_, _>>()?,
+        algorithms: JwtAlgorithm::ALL
+            .into_iter()
+            .filter(|algorithm| algorithms.contains(&algorithm.word()))
+            .collect(),
         issuer: None,
         audience: None,
         leeway: Duration::from_secs(30),
@@ -191,7 +187,7 @@ fn verifier(keys: &str, algorithms: &[&str]) -> Result<Verifier, KeyError> {
 }
 
 /// The good token of an algorithm, and who believes it.
-fn good(algorithm: Algorithm) -> (String, Verifier) {
+fn good(algorithm: JwtAlgorithm) -> (String, Verifier) {
     let name = format!("{} good", algorithm.word());
     let text = fixture().into_iter().find_map(|line| match line {
         Line::Token { token, text, .. } if token == name => Some(text),

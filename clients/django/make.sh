@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=clients/django
+target=${CARGO_TARGET_DIR:-$PWD/target}
 
 say() { echo "$here/make.sh: $*" >&2; }
 
@@ -35,10 +36,8 @@ environment() {
 
 wheel() {
     environment .venv-wheel "$here/requirements-wheel.txt"
-    rm -rf target/wheels
-    # The cargo that made target/ goes on with it.
-    (cd "$here" && ../../.venv-wheel/bin/maturin build --quiet --release --locked --out ../../target/wheels)
-    ls target/wheels/*.whl
+    rm -rf "$target/wheels"
+    (cd "$here" && ../../.venv-wheel/bin/maturin build --quiet --release --locked --out "$target/wheels")
 }
 
 lint() {
@@ -49,6 +48,8 @@ lint() {
 
 tests() {
     local requirements version folder python tested=0
+    # The one in the wheel.
+    export WS4REDIS_BINARY=${WS4REDIS_BINARY:-$target/release/ws4redis}
     for requirements in "$here"/tests/requirements-django*.txt; do
         version=${requirements#*-django}
         version=${version%.txt}
@@ -63,7 +64,7 @@ tests() {
         if [ -x "$folder/bin/mypy" ]; then
             lint "$folder"
             export WS4REDIS_WHEEL
-            WS4REDIS_WHEEL=$(ls "$PWD"/target/wheels/*.whl)
+            WS4REDIS_WHEEL=$(ls "$target"/wheels/*.whl)
         fi
         (cd "$here" && PYTHONDONTWRITEBYTECODE=1 "$python" -m pytest)
         tested=$((tested + 1))

@@ -48,6 +48,9 @@ pub(super) enum Command {
     /// Print the message that is kept for clients that come later
     #[command(after_help = FETCH)]
     Fetch(Fetch),
+    /// End the sessions of a user, a group or a browser session, on all gateways of a Redis
+    #[command(after_help = DISCONNECT)]
+    Disconnect(Disconnect),
     /// Hear, and say, what a browser would: a WebSocket client in the terminal
     #[command(after_help = LISTEN)]
     Listen(Listen),
@@ -57,6 +60,9 @@ pub(super) enum Command {
         /// Print the effective configuration, secrets masked, and its worst case in memory; ask nobody
         #[arg(long, conflicts_with = "url")]
         print: bool,
+        /// Read an nginx configuration instead: do WebSockets come through it, and nothing past it? Asks nobody
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "print"])]
+        nginx: Option<PathBuf>,
         #[command(flatten)]
         client: Client,
     },
@@ -83,7 +89,8 @@ Examples:
 
 Everybody on a machine can read its command lines: a password belongs in the
 file or in WS4REDIS_CONNECTION. SIGTERM and SIGINT close all clients at a set
-pace; a second one ends the gateway at once. --help shows the limits as well.";
+pace; a second one ends the gateway at once. SIGHUP reloads the configuration.
+--help shows the limits as well.";
 
 const PUBLISH: &str = "\
 Examples:
@@ -98,6 +105,16 @@ Examples:
 
 Looks at the session, the user, the groups and broadcast, in this order, and
 prints the first message as it is. Ends with 1, in silence, if there is none.";
+
+const DISCONNECT: &str = "\
+Examples:
+  ws4redis disconnect --user john --config /etc/ws4redis.toml
+  ws4redis disconnect --group staff --recheck
+
+Those are meant who match all that is said. They are closed with 4403, or, with
+--recheck, little by little with 1012, and come back to be judged anew. The
+order is signed with the first key of [control] secret_file. Ends with 1 if no
+gateway heard it.";
 
 const LISTEN: &str = "\
 Examples:
@@ -114,11 +131,14 @@ Examples:
   ws4redis check --config /etc/ws4redis.toml
   ws4redis check --print
   ws4redis check --as john --groups staff --url '/ws/chat/1?subscribe-user'
+  ws4redis check --config /etc/ws4redis.toml --nginx /etc/nginx/nginx.conf
 
 With --url it shows what that client would get, asks nobody, and ends with 1
-if the client would be refused. Else Redis is asked what it would do; nothing
-is written or published, and it ends with 1 if anything FAILs. A configuration
-that is wrong ends it with 2.";
+if the client would be refused. With --nginx it reads that file and those that
+it includes, and says what is wrong for WebSockets and what to write. Else
+Redis is asked what it would do; nothing is written or published. Both end
+with 1 if anything FAILs, and not for warnings and hints. A configuration that
+is wrong ends it with 2.";
 
 const COMPLETIONS: &str = "\
 Examples:
@@ -211,6 +231,23 @@ impl From {
             From::Broadcast => Some(Audience::Broadcast),
         }
     }
+}
+
+/// `disconnect`.
+#[derive(Debug, Args)]
+pub(super) struct Disconnect {
+    /// Whoever is this user
+    #[arg(long, value_name = "NAME")]
+    pub(super) user: Option<String>,
+    /// Whoever is in this group
+    #[arg(long, value_name = "NAME")]
+    pub(super) group: Option<String>,
+    /// Whoever has this session key
+    #[arg(long, value_name = "KEY")]
+    pub(super) session: Option<String>,
+    /// Let them come back at once to be judged anew
+    #[arg(long)]
+    pub(super) recheck: bool,
 }
 
 /// `listen`.
@@ -307,6 +344,12 @@ pub(super) fn command() -> clap::Command {
         })
         .mut_subcommand("fetch", |command| {
             settings::add_flags(command, |name| PUBLISHERS.contains(&name))
+        })
+        .mut_subcommand("disconnect", |command| {
+            settings::add_flags(command, |name| {
+                PUBLISHERS.contains(&name)
+                    || ["control_secret_file", "control_unsigned"].contains(&name)
+            })
         })
         .mut_subcommand("listen", |command| {
             settings::add_flags(command, |name| {

@@ -9,9 +9,10 @@ use std::io::{Write, stdout};
 
 use rustix::process::{Resource, getrlimit};
 use ws4redis::channel::{self, Audience};
-use ws4redis::config::Source;
+use ws4redis::config::{Redis, Source};
 use ws4redis::hub::access::Access;
 use ws4redis::hub::access::django::DjangoSessions;
+use ws4redis::peer::RedisOf;
 use ws4redis::wire::resp::Reply;
 use ws4redis::{Config, RedisStore, StoreError};
 
@@ -34,6 +35,17 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
         }
         None => check_redis(&mut report, config)?,
     }
+    if config.control.unsigned {
+        let channel = channel::control(&config.prefix);
+        let line = format!(
+            "control: who may publish on {channel} may end any session: let Redis' ACL keep the others from it, or \
+             set secret_file in [control] instead of unsigned"
+        );
+        report.say(Level::Warn, &line)?;
+    }
+    if let Some(redis) = config.sessions_redis() {
+        check_sessions(&mut report, config, redis)?;
+    }
     match config.rules.rules.len() {
         _ if is_open_to_all(config) => {
             report.say(Level::Warn, &format!("access: {OPEN_TO_ALL}"))?;
@@ -43,16 +55,14 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
             report.say(Level::Ok, &line)?;
         }
     }
-    match report.failed {
-        true => Err(Failure::Negative),
-        false => Ok(()),
-    }
+    report.outcome()
 }
 
 /// How a line of the answer is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
     Ok,
+    Hint,
     Warn,
     Fail,
 }
@@ -69,10 +79,19 @@ impl Report {
         self.failed |= level == Level::Fail;
         let word = match level {
             Level::Ok => "ok  ",
+            Level::Hint => "hint",
             Level::Warn => "warn",
             Level::Fail => "FAIL",
         };
         writeln!(stdout(), "{word}  {line}").map_err(Failure::output)
+    }
+
+    /// The end of it: failure if anything failed.
+    pub(super) fn outcome(&self) -> Result<(), Failure> {
+        match self.failed {
+            true => Err(Failure::Negative),
+            false => Ok(()),
+        }
     }
 }
 
@@ -93,19 +112,37 @@ fn check_files(report: &mut Report, config: &Config) -> Result<(), Failure> {
 
 fn check_redis(report: &mut Report, config: &Config) -> Result<(), Failure> {
     let mut store = redis::store(config);
-    let hello = match store.call(&[b"HELLO", b"3"]) {
-        Ok(hello) => Server::new(&hello),
-        Err(error) => {
-            let line = match &error {
-                // It names the address itself.
-                StoreError::Unreachable { .. } => format!("redis: {}", redis::blame(&error)),
-                error => format!("redis: {}: {}", config.redis, redis::blame(error)),
+    match check_server(report, RedisOf::Messages, &config.redis, &mut store)? {
+        Reached::Yes => check_rights(report, config, &mut store),
+        Reached::No => Ok(()),
+    }
+}
+
+/// What is done on the Redis of Django's sessions changes nothing there, so it is simply done.
+fn check_sessions(report: &mut Report, config: &Config, redis: &Redis) -> Result<(), Failure> {
+    let mut store = RedisStore::new(redis);
+    if let Reached::No = check_server(report, RedisOf::Sessions, redis, &mut store)? {
+        return Ok(());
+    }
+    let key = session_key(config, "ws4redischeck").unwrap_or_default();
+    let mut refused = false;
+    for words in [["GET", &key], ["PING", "ws4redis-check"]] {
+        if let Err(error) = store.call(&words.map(str::as_bytes)) {
+            refused = true;
+            let error = match error {
+                StoreError::Refused { error } => error,
+                other => other.to_string(),
             };
-            return report.say(Level::Fail, &line);
+            let line = format!("sessions: {}: {error}", words.join(" "));
+            report.say(Level::Fail, &line)?;
         }
-    };
-    check_server(report, config, &hello)?;
-    check_rights(report, config, &mut store)
+    }
+    if !refused {
+        return report.say(Level::Ok, "sessions: GET and PING, on their keys");
+    }
+    let (user, keys) = (user(redis), session_keys(config).unwrap_or_default());
+    let line = format!("ACL SETUSER {user} +select +get +ping{keys}");
+    report.say(Level::Warn, &format!("sessions: enough would be: {line}"))
 }
 
 /// What a Redis says of itself in answer to HELLO.
@@ -137,24 +174,29 @@ impl Server {
     }
 
     /// What is wrong with it, and what to do.
-    fn fault(&self) -> Option<(Level, &'static str)> {
+    fn fault(&self, of: RedisOf) -> Option<(Level, &'static str)> {
         let major = self
             .version
             .split('.')
             .next()
             .and_then(|major| major.parse().ok());
+        let is_written_to = of == RedisOf::Messages;
         match (self.mode.as_str(), self.role.as_str(), major) {
             (_, _, Some(0_u32..6)) => Some((Level::Fail, "Redis 6 or newer is needed")),
             ("sentinel", ..) => Some((
                 Level::Fail,
                 "this is a Sentinel: name the Redis that it watches",
             )),
-            (_, "replica" | "slave", _) => {
+            (_, "replica" | "slave", _) if is_written_to => {
                 Some((Level::Fail, "this is a read-only replica: name the master"))
             }
-            ("cluster", ..) => Some((
+            ("cluster", ..) if is_written_to => Some((
                 Level::Warn,
                 "this is a Cluster: only keys of this node's slots can be persisted",
+            )),
+            ("cluster", ..) => Some((
+                Level::Warn,
+                "this is a Cluster: only sessions in this node's slots are found",
             )),
             _ => None,
         }
@@ -170,18 +212,48 @@ fn text(reply: &Reply) -> String {
     }
 }
 
-fn check_server(report: &mut Report, config: &Config, server: &Server) -> Result<(), Failure> {
-    let user = config.redis.username.as_deref().unwrap_or("default");
-    let (level, fault) = match server.fault() {
+/// Was a Redis there?
+enum Reached {
+    Yes,
+    No,
+}
+
+fn check_server(
+    report: &mut Report,
+    of: RedisOf,
+    redis: &Redis,
+    store: &mut RedisStore,
+) -> Result<Reached, Failure> {
+    let word = match of {
+        RedisOf::Messages => "redis",
+        RedisOf::Sessions => "sessions",
+    };
+    let server = match store.call(&[b"HELLO", b"3"]) {
+        Ok(hello) => Server::new(&hello),
+        Err(error) => {
+            let blame = redis::blame_of(of, &error);
+            let line = match error {
+                // It names the address itself.
+                StoreError::Unreachable { .. } => format!("{word}: {blame}"),
+                _ => format!("{word}: {redis}: {blame}"),
+            };
+            report.say(Level::Fail, &line)?;
+            return Ok(Reached::No);
+        }
+    };
+    let (level, fault) = match server.fault(of) {
         Some((level, fault)) => (level, format!(": {fault}")),
         None => (Level::Ok, String::new()),
     };
     let Server { name, version, .. } = server;
-    let line = format!(
-        "redis: {}: {name} {version}, as user {user}{fault}",
-        config.redis
-    );
-    report.say(level, &line)
+    let user = user(redis);
+    let line = format!("{word}: {redis}: {name} {version}, as user {user}{fault}");
+    report.say(level, &line)?;
+    Ok(Reached::Yes)
+}
+
+fn user(redis: &Redis) -> &str {
+    redis.username.as_deref().unwrap_or("default")
 }
 
 /// What is done on a channel of clients, and so must be allowed.
@@ -195,6 +267,8 @@ const ON_CHANNELS: [&[&str]; 5] = [
 /// What is done on the channel by which the gateway proves its link: no keys.
 const ON_PROBE: [&[&str]; 2] = [&["SUBSCRIBE"], &["PUBLISH", "x"]];
 
+/// What is done on the channel on which the gateway takes orders.
+const ON_CONTROL: [&[&str]; 1] = [&["SUBSCRIBE"]];
 /// What is done on the sessions of Django.
 const ON_SESSIONS: [&[&str]; 1] = [&["GET"]];
 
@@ -262,7 +336,12 @@ fn questions(config: &Config) -> Vec<Vec<String>> {
         (named(Audience::Session), &ON_CHANNELS),
         (channel::probe(prefix, 0), &ON_PROBE),
     ];
-    if let Some(key) = session(config, "ws4redischeck") {
+    if config.control.is_on() {
+        channels.push((channel::control(prefix), &ON_CONTROL));
+    }
+    if config.sessions_redis().is_none()
+        && let Some(key) = session_key(config, "ws4redischeck")
+    {
         channels.push((key, &ON_SESSIONS));
     }
     let mut questions = vec![vec!["MULTI".to_owned()]];
@@ -279,7 +358,7 @@ fn questions(config: &Config) -> Vec<Vec<String>> {
 
 /// The least that a user of Redis must be allowed.
 fn acl(config: &Config) -> String {
-    let user = config.redis.username.as_deref().unwrap_or("default");
+    let user = user(&config.redis);
     let colon = if config.prefix.is_empty() { "" } else { ":" };
     let prefix = format!("{}{colon}", config.prefix);
     let mut rule = format!(
@@ -289,16 +368,24 @@ fn acl(config: &Config) -> String {
         let word = audience.word();
         rule += &format!(" ~{prefix}{word}:* &{prefix}{word}:*");
     }
-    // Where a session is read; the pattern is as narrow as its keys are.
-    if let Some(key) = session(config, "00000000") {
-        rule += &format!(" ~{}*", key.trim_end_matches('0'));
+    if config.sessions_redis().is_none() {
+        rule += &session_keys(config).unwrap_or_default();
+    }
+    if config.control.is_on() {
+        rule += &format!(" &{}", channel::control(&config.prefix));
     }
     rule + &format!(" &{prefix}ws4redis:probe:*")
 }
 
 /// The key of a session of Django, if sessions are looked for in Redis.
-fn session(config: &Config, session_key: &str) -> Option<String> {
+fn session_key(config: &Config, session_key: &str) -> Option<String> {
     let is_source = config.identity.contains(&Source::Django);
     let sessions = is_source.then(|| DjangoSessions::new(&config.django))?;
     sessions.redis_key(session_key)
+}
+
+/// Their keys, as an ACL has them; the pattern is as narrow as they are.
+fn session_keys(config: &Config) -> Option<String> {
+    let key = session_key(config, "00000000")?;
+    Some(format!(" ~{}*", key.trim_end_matches('0')))
 }

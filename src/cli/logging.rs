@@ -9,7 +9,10 @@ use ws4redis::config::{Log, LogFormat};
 pub(super) fn start(log: &Log) -> Result<(), BadFilter> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter(log)?)
-        .with_writer(stderr);
+        .with_writer(stderr)
+        // It would be told on standard error, too, by a macro that panics: a log that nobody reads any more, such
+        // as that of a terminal that was closed, would end the gateway.
+        .log_internal_errors(false);
     match log.format {
         LogFormat::Json => lines.json().flatten_event(true).init(),
         LogFormat::Auto if !stderr().is_terminal() => lines.json().flatten_event(true).init(),

@@ -5,9 +5,11 @@
 
 mod arguments;
 mod check;
+mod disconnect;
 mod fetch;
 mod listen;
 mod logging;
+mod nginx;
 mod pages;
 mod print;
 mod publish;
@@ -33,11 +35,15 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), Failu
         return Ok(());
     };
     match cli.command {
-        Command::Serve => serve::run(settings::load(flags)?.config),
+        Command::Serve => serve::run(flags),
         Command::Publish(publish) => publish::run(publish, &settings::load(flags)?.config),
         Command::Fetch(fetch) => fetch::run(fetch, &settings::load(flags)?.config),
+        Command::Disconnect(whom) => disconnect::run(whom, &settings::load(flags)?.config),
         Command::Listen(listen) => listen::run(listen, &settings::load(flags)?.config),
         Command::Check { print: true, .. } => print::run(&settings::load(flags)?),
+        Command::Check {
+            nginx: Some(file), ..
+        } => nginx::run(&file, &settings::load(flags)?.config),
         Command::Check { client, .. } if client.url.is_some() => {
             trial::run(&client, &settings::load(flags)?.config)
         }

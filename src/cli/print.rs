@@ -7,6 +7,7 @@ use ws4redis::Config;
 use ws4redis::config::Rule;
 use ws4redis::config::keys::{Group, KEYS, Key, Shown};
 use ws4redis::config::load::Loaded;
+use ws4redis::limits::Memory;
 
 use super::{Failure, logging};
 
@@ -85,7 +86,7 @@ fn quoted(text: &str) -> String {
 
 /// The sum of what clients can make us hold, a term a line.
 fn memory(config: &Config) -> String {
-    let terms = config.limits.memory(config.embedded.is_some());
+    let terms = config.memory();
     let mut text = String::from(
         "\n# Memory, if all clients do their worst at once; the kernel's buffers come on top:\n",
     );
@@ -98,7 +99,7 @@ fn memory(config: &Config) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "#   {:<32}{factors:>22}{amount:>14}", term.what);
     }
-    let sum = mebibytes(config.limits.memory_bytes_max(config.embedded.is_some()));
+    let sum = mebibytes(Memory::sum(&terms));
     let _ = writeln!(text, "#   {:<54}{sum:>14}", "together");
     text
 }

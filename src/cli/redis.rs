@@ -1,5 +1,6 @@
 //! What all commands that speak to Redis themselves have in common.
 
+use ws4redis::peer::RedisOf;
 use ws4redis::{Config, RedisStore, StoreError};
 
 use super::Failure;
@@ -13,10 +14,18 @@ pub(super) fn store(config: &Config) -> RedisStore {
 
 /// What is wrong, and what to do where the library does not say it: it knows no flags.
 pub(super) fn blame(error: &StoreError) -> String {
+    blame_of(RedisOf::Messages, error)
+}
+
+/// The same of either Redis.
+pub(super) fn blame_of(of: RedisOf, error: &StoreError) -> String {
     let advice = match error {
-        StoreError::Unreachable { .. } => {
-            ": is Redis running there? --redis names another, --embedded the one inside `serve --embedded`"
-        }
+        StoreError::Unreachable { .. } => match of {
+            RedisOf::Messages => {
+                ": is Redis running there? --redis names another, --embedded the one inside `serve --embedded`"
+            }
+            RedisOf::Sessions => ": is Redis running there? --django-redis names another",
+        },
         StoreError::Refused { error } if error.contains("DB index") => {
             ": name another database in the URL"
         }

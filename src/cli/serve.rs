@@ -1,14 +1,18 @@
 //! `ws4redis serve`.
 
+use std::error::Error;
 use std::net::SocketAddr;
 
+use clap::ArgMatches;
 use tracing::{info, warn};
 use ws4redis::config::{Listen, Source};
+use ws4redis::limits::Memory;
 use ws4redis::net::{Bound, ServeError};
+use ws4redis::peer::RedisOf;
 use ws4redis::{Config, Gateway, RedisSubscriber};
 
 use super::print::mebibytes;
-use super::{Failure, logging};
+use super::{Failure, logging, settings};
 
 /// Rarely what one wants, and as in the original the default: so it is said, here and by `check`.
 pub(super) const OPEN_TO_ALL: &str = "every client may subscribe and publish to every facility: set allowed_channels, \
@@ -20,13 +24,18 @@ pub(super) fn is_open_to_all(config: &Config) -> bool {
 }
 
 /// Runs the gateway until it is told to end.
-pub(super) fn run(config: Config) -> Result<(), Failure> {
+pub(super) fn run(flags: &ArgMatches) -> Result<(), Failure> {
+    let config = settings::load(flags)?.config;
     logging::start(&config.log)?;
-    let memory = config.limits.memory_bytes_max(config.embedded.is_some());
+    let memory = Memory::sum(&config.memory());
     let serves_page = config.playground;
     let redis = config.redis.to_string();
+    let sessions = config.sessions_redis().map(ToString::to_string);
     let open_to_all = is_open_to_all(&config);
     let mut gateway = Gateway::bind(config, Box::new(RedisSubscriber))?;
+    let flags = flags.clone();
+    gateway.on_reload(move || load_again(&flags));
+    gateway.watch_signals()?;
     info!(
         version = env!("CARGO_PKG_VERSION"),
         memory_bytes_max = memory,
@@ -40,9 +49,22 @@ pub(super) fn run(config: Config) -> Result<(), Failure> {
         Some(address) => tell_embedded(address),
         None => info!(%redis, "connecting to Redis"),
     }
+    if let Some(redis) = sessions {
+        info!(%redis, "connecting to {}", RedisOf::Sessions.name());
+    }
     tell_next(gateway.bound(), serves_page);
-    gateway.watch_signals()?;
     Ok(gateway.run()?)
+}
+
+/// The configuration, from where it came from at the start: flags and environment still beat the file.
+fn load_again(flags: &ArgMatches) -> Result<Config, Box<dyn Error + Send + Sync>> {
+    let config = settings::loaded(flags)?.config;
+    // Nothing follows it before a restart, which it must not keep from succeeding.
+    logging::filter(&config.log)?;
+    if is_open_to_all(&config) {
+        warn!("{OPEN_TO_ALL}");
+    }
+    Ok(config)
 }
 
 fn tell_embedded(address: SocketAddr) {

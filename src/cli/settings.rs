@@ -6,7 +6,7 @@ use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use ws4redis::Config;
 use ws4redis::config::keys::{Group, KEYS, Key, Shown, Takes};
-use ws4redis::config::load::{Loaded, Origin, Setting, Sources, load as load_sources};
+use ws4redis::config::load::{ConfigError, Loaded, Origin, Setting, Sources, load as load_sources};
 
 use super::Failure;
 
@@ -25,6 +25,11 @@ pub(super) fn add_flags(command: Command, wanted: impl Fn(&str) -> bool) -> Comm
 
 /// The configuration that these flags, the environment and the file make.
 pub(super) fn load(flags: &ArgMatches) -> Result<Loaded, Failure> {
+    Ok(loaded(flags)?)
+}
+
+/// As [`load`], for those who go on after an error.
+pub(super) fn loaded(flags: &ArgMatches) -> Result<Loaded, ConfigError> {
     let settings = KEYS.iter().filter_map(|key| {
         // A command has not all of them.
         let values = flags.try_get_many::<String>(key.name).ok()??;
@@ -34,11 +39,11 @@ pub(super) fn load(flags: &ArgMatches) -> Result<Loaded, Failure> {
             origin: Origin::Flag(format!("--{}", key.flag())),
         })
     });
-    Ok(load_sources(Sources {
+    load_sources(Sources {
         file: flags.try_get_one::<PathBuf>(CONFIG).ok().flatten().cloned(),
         environment: std::env::vars_os().collect(),
         flags: settings.collect(),
-    })?)
+    })
 }
 
 fn flag(key: &'static Key) -> Arg {

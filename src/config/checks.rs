@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Config, DjangoEngine, Listen, Source};
+use super::{Config, Listen, Source};
 use crate::limits::Unfit;
 
 impl Config {
@@ -45,7 +45,14 @@ impl Config {
                 .is_none_or(|address| address.ip().is_loopback()),
             "must be a loopback address, such as 127.0.0.1:6380; use a real Redis for other machines",
         )?;
+        // Less would be a stampede that never ends.
+        must(
+            "control_recheck_after",
+            !(1..60).contains(&self.control.recheck_after),
+            "must be 0 or at least 60 seconds",
+        )?;
         self.check_sources()?;
+        self.check_callback()?;
         self.check_addresses()?;
         Ok(Config {
             limits: self.limits.checked()?,
@@ -82,7 +89,7 @@ impl Config {
         // There the cookie is all there is: without its signature it is whatever the client says.
         without(
             Source::Django,
-            self.django.engine == DjangoEngine::SignedCookies && self.django.secret_key.is_none(),
+            !self.django.engine.is_in_redis() && self.django.secret_key.is_none(),
             "django without the SECRET_KEY that signed_cookies need: say secret_key_file in [django], or \
              WS4REDIS_DJANGO_SECRET_KEY",
         )?;
@@ -101,6 +108,11 @@ impl Config {
                 return Err(unfit("jwt_cookie", COOKIE.to_owned()));
             }
         }
+        Ok(())
+    }
+
+    /// What calls to the application may take.
+    fn check_callback(&self) -> Result<(), Unfit> {
         for (key, count) in [
             ("callback_connections_max", self.callback.connections_max),
             ("callback_queue_max", self.callback.queue_max),
@@ -113,6 +125,12 @@ impl Config {
                 ));
             }
         }
+        let bytes = self.callback.body_bytes_max;
+        // An answer that names a user and a few groups has two hundred bytes; all connections may hold one at once.
+        if !(1 << 10..=16 << 20).contains(&bytes) {
+            let must = format!("must be between 1KiB and 16MiB, not {bytes}");
+            return Err(unfit("callback_body_bytes_max", must));
+        }
         // Else the handshake is over before the answer is late. Whoever asks nobody need not know of it.
         let is_asked = self.identity.contains(&Source::Callback);
         let timeout = self.callback.timeout;
@@ -120,13 +138,6 @@ impl Config {
             let must = "must be more than 0 and at most handshake_timeout".to_owned();
             return Err(unfit("callback_timeout", must));
         }
-        // Else everybody would be nobody, and nobody would say why.
-        without(
-            Source::Django,
-            self.django.engine != DjangoEngine::SignedCookies && self.django.redis.is_some(),
-            "django with a Redis of its own: it is not built yet; leave redis in [django] out, and keep the \
-             sessions in the Redis and the database of the messages",
-        )?;
         Ok(())
     }
 
@@ -247,6 +258,12 @@ mod tests {
         });
         assert!(late.starts_with("callback_timeout must be more than 0"));
         assert!(unfit_by(|config| config.callback.queue_max = 0).contains("callback_queue_max"));
+        assert!(
+            unfit_by(|config| config.control.recheck_after = 59)
+                .starts_with("control_recheck_after must be 0 or")
+        );
+        let bodies = unfit_by(|config| config.callback.body_bytes_max = 17 << 20);
+        assert!(bodies.starts_with("callback_body_bytes_max must be between 1KiB and 16MiB"));
         assert!(unfit_by(|config| config.jwt.cookie = Some("a b".to_owned())).contains("cookie"));
     }
 

@@ -19,7 +19,18 @@ pub struct Key {
     pub group: Group,
     /// What it is for, in one sentence without a full stop.
     pub meaning: &'static str,
+    /// When a change of it is taken.
+    pub taken: Taken,
     pub(super) place: Place,
+}
+
+/// When a change of a setting is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// By a restart only.
+    AtStart,
+    /// By a reload, too.
+    AtReload,
 }
 
 /// Settings that stand together in help and documents.
@@ -41,6 +52,8 @@ pub enum Group {
     Jwt,
     /// The application, asked.
     Callback,
+    /// Orders that end sessions.
+    Control,
     /// The bounds.
     Limits,
 }
@@ -48,7 +61,7 @@ pub enum Group {
 impl Group {
     /// Each once, in the order of the documents. Those with a table of their own stand last, as they must in a
     /// file.
-    pub const ALL: [Group; 9] = [
+    pub const ALL: [Group; 10] = [
         Group::Listening,
         Group::Redis,
         Group::Clients,
@@ -57,6 +70,7 @@ impl Group {
         Group::Django,
         Group::Jwt,
         Group::Callback,
+        Group::Control,
         Group::Limits,
     ];
 
@@ -71,6 +85,7 @@ impl Group {
             Group::Django => "Django sessions",
             Group::Jwt => "Tokens",
             Group::Callback => "Callback",
+            Group::Control => "Control channel",
             Group::Limits => "Limits",
         }
     }
@@ -86,6 +101,7 @@ impl Group {
             Group::Django => Some("django"),
             Group::Jwt => Some("jwt"),
             Group::Callback => Some("callback"),
+            Group::Control => Some("control"),
             Group::Limits => Some("limits"),
         }
     }
@@ -193,6 +209,11 @@ impl Key {
         self.place.keep(config, text)
     }
 
+    /// Is its value in `new` another than in `old`? If a reload takes it, both have the new one from now on.
+    pub(super) fn follow(&self, new: &mut Config, old: &mut Config) -> bool {
+        self.place.follow(self.taken, new, old)
+    }
+
     /// Its value, secrets masked, as [`Key::set`] would read it.
     pub fn shown(&self, config: &Config) -> Shown {
         self.place.shown(config)
@@ -251,6 +272,7 @@ mod tests {
             ("jwt_cookie", "c"),
             ("jwt_query", "q"),
             ("callback_url", "unix:/s:/p"),
+            ("control_secret_file", file),
         ] {
             let key = Key::named(name).unwrap();
             key.set(&mut config, &key.words(words)).unwrap();

@@ -366,6 +366,10 @@ mod tests {
              --jwt-key-file or WS4REDIS_JWT_KEY"
         );
         assert!(error("identity = ['jwt']", &key, &[]).contains("algorithms"));
+        for unknown in ["none", "hs256", "HS512", ""] {
+            let file = format!("[jwt]\nalgorithms = ['{unknown}']");
+            assert!(error(&file, &[], &[]).contains("one of HS256, RS256, ES256, EdDSA"));
+        }
         let jwt = config("[jwt]\nalgorithms = ['HS256']", &key, &[]).jwt;
         assert_eq!(jwt.keys.unwrap().text.reveal(), "hunter2");
         assert!(error("identity = 'callback'", &[], &[]).contains("url in [callback]"));
@@ -378,8 +382,40 @@ mod tests {
             .contains("SECRET_KEY")
         );
         config("identity = 'django'", &[], &[]);
-        let other = "identity = 'django'\n[django]\nredis = 'redis://other'";
-        assert!(error(other, &[], &[]).contains("not built yet"));
+    }
+
+    #[test]
+    fn sessions_have_a_link_of_their_own_only_where_they_have_another_redis_or_other_credentials() {
+        let other = |identity: &str, redis: &str, of_sessions: &str| {
+            let file = format!(
+                "redis = '{redis}'\nidentity = '{identity}'\n[django]\nredis = '{of_sessions}'"
+            );
+            let config = config(&file, &[], &[]);
+            config.sessions_redis().map(ToString::to_string)
+        };
+        let messages = "redis://:hunter2@h/1";
+        for (same, of_sessions) in [
+            (true, "redis://h/1"),
+            (true, "redis://:hunter2@h:6379/1"),
+            (false, "redis://h/2"),
+            (false, "redis://h:6380/1"),
+            (false, "redis://other/1"),
+            (false, "redis://:other@h/1"),
+            (false, "redis://app:hunter2@h/1"),
+            (false, "unix:///s?db=1"),
+        ] {
+            let found = other("django", messages, of_sessions);
+            assert_eq!(found.is_none(), same, "{of_sessions}: {found:?}");
+            assert_eq!(other("cookie", messages, of_sessions), None);
+        }
+        assert_eq!(
+            config("identity = 'django'", &[], &[]).sessions_redis(),
+            None
+        );
+        let signed =
+            "identity = 'django'\n[django]\nredis = 'redis://other'\nengine = 'signed_cookies'";
+        let key = [("WS4REDIS_DJANGO_SECRET_KEY", "k")];
+        assert_eq!(config(signed, &key, &[]).sessions_redis(), None);
     }
 
     #[test]

@@ -8,11 +8,14 @@
 mod addresses;
 mod callback;
 mod checks;
+mod control;
 mod environment;
 mod file;
 pub mod keys;
 pub mod load;
+mod memory;
 mod place;
+mod reload;
 mod rules;
 mod secret;
 mod sources;
@@ -30,6 +33,8 @@ use ipnet::IpNet;
 use crate::limits::Limits;
 
 pub use callback::{CallbackConfig, CallbackUrl, CallbackUrlError};
+pub use control::ControlConfig;
+pub use reload::{Reloaded, Unfitting};
 pub use rules::{Allow, CHANNEL_FLAGS, Require, Rule, RulesConfig};
 pub use secret::{KeyMaterial, Secret};
 pub use sources::{Django, DjangoEngine, Jwt, JwtAlgorithm, Source, UsernameFallback};
@@ -82,6 +87,8 @@ pub struct Config {
     pub jwt: Jwt,
     /// For [`Source::Callback`].
     pub callback: CallbackConfig,
+    /// Whose orders end sessions.
+    pub control: ControlConfig,
     /// What clients may do.
     pub rules: RulesConfig,
     /// Every bound.
@@ -114,6 +121,7 @@ impl Default for Config {
             django: Django::default(),
             jwt: Jwt::default(),
             callback: CallbackConfig::default(),
+            control: ControlConfig::default(),
             rules: RulesConfig::default(),
             limits: Limits::default(),
             log: Log::default(),
@@ -218,6 +226,19 @@ impl Default for Log {
 }
 
 impl Config {
+    /// The Redis that is asked for Django's sessions, if it is another than that of the messages, or other credentials
+    /// are given for it.
+    pub fn sessions_redis(&self) -> Option<&Redis> {
+        let asked = self.identity.contains(&Source::Django) && self.django.engine.is_in_redis();
+        let other = self.django.redis.as_ref().filter(|_| asked)?;
+        let is_same = other.address == self.redis.address
+            && other.db == self.redis.db
+            && (other.password.is_none()
+                || (&other.username, &other.password)
+                    == (&self.redis.username, &self.redis.password));
+        (!is_same).then_some(other)
+    }
+
     /// Are the identity headers of a peer at this address believed?
     pub fn trusts(&self, ip: IpAddr) -> bool {
         // A dual-stack listener sees IPv4 peers as ::ffff:a.b.c.d; the operator wrote a.b.c.d.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::keys::{Shown, Takes};
+use super::keys::{Shown, Taken, Takes};
 use super::rules::{self, Allow};
 use super::secret::KeyMaterial;
 use super::sources::{
-    ALGORITHMS, DjangoEngine, ENGINES, FALLBACKS, JwtAlgorithm, SOURCES, Source, UsernameFallback,
+    DjangoEngine, ENGINES, FALLBACKS, JwtAlgorithm, SOURCES, Source, UsernameFallback, algorithms,
 };
 use super::values::{self, Invalid, LOG_FORMATS};
 use super::{CallbackUrl, CallbackUrlError, Config, Listen, LogFormat, Origins, Redis, addresses};
@@ -99,7 +99,7 @@ impl Place {
             Place::Allow(at) => *at(config) = rules::allow(words)?,
             Place::Sources(at) => *at(config) = each(words, |word| values::choice(word, &SOURCES))?,
             Place::Algorithms(at) => {
-                *at(config) = each(words, |word| values::choice(word, &ALGORITHMS))?;
+                *at(config) = each(words, |word| values::choice(word, &algorithms()))?;
             }
             _ => {
                 let [word] = words else {
@@ -151,6 +151,38 @@ impl Place {
         Ok(())
     }
 
+    /// Is the value in `new` another than in `old`? One that a reload takes is taken over.
+    pub(super) fn follow(&self, taken: Taken, new: &mut Config, old: &mut Config) -> bool {
+        match self {
+            Place::Count(at) => follow(*at, taken, new, old),
+            Place::Rate(at) => follow(*at, taken, new, old),
+            Place::Hops(at) => follow(*at, taken, new, old),
+            Place::Size(at) => follow(*at, taken, new, old),
+            Place::Time(at) => follow(*at, taken, new, old),
+            Place::Seconds(at) => follow(*at, taken, new, old),
+            Place::Switch(at) => follow(*at, taken, new, old),
+            Place::Mode(at) => follow(*at, taken, new, old),
+            Place::Text(at) => follow(*at, taken, new, old),
+            Place::OptionalText(at) => follow(*at, taken, new, old),
+            Place::Listen(at) => follow(*at, taken, new, old),
+            Place::Admin(at) => follow(*at, taken, new, old),
+            Place::Redis(at) => follow(*at, taken, new, old),
+            Place::OtherRedis(at) => follow(*at, taken, new, old),
+            Place::Embedded(at) => follow(*at, taken, new, old),
+            Place::Networks(at) => follow(*at, taken, new, old),
+            Place::Origins(at) => follow(*at, taken, new, old),
+            Place::Facilities(at) => follow(*at, taken, new, old),
+            Place::Allow(at) => follow(*at, taken, new, old),
+            Place::Sources(at) => follow(*at, taken, new, old),
+            Place::KeyMaterial(at) => follow(*at, taken, new, old),
+            Place::Engine(at) => follow(*at, taken, new, old),
+            Place::Fallback(at) => follow(*at, taken, new, old),
+            Place::Algorithms(at) => follow(*at, taken, new, old),
+            Place::CallbackUrl(at) => follow(*at, taken, new, old),
+            Place::LogFormat(at) => follow(*at, taken, new, old),
+        }
+    }
+
     /// The value, secrets masked, as [`Place::set`] would read it.
     pub(super) fn shown(&self, config: &Config) -> Shown {
         // A copy is cheap at the rate of printing.
@@ -181,7 +213,7 @@ impl Place {
             Place::Facilities(at) => Shown::List(at(config).clone()),
             Place::Allow(at) => Shown::from(&*at(config)),
             Place::Sources(at) => Shown::List(names(at(config), &SOURCES)),
-            Place::Algorithms(at) => Shown::List(names(at(config), &ALGORITHMS)),
+            Place::Algorithms(at) => Shown::List(names(at(config), &algorithms())),
             Place::KeyMaterial(at) => match at(config) {
                 Some(KeyMaterial {
                     path: Some(path), ..
@@ -204,6 +236,20 @@ impl From<&Allow> for Shown {
             Allow::Only(flags) => Shown::List(flags.clone()),
         }
     }
+}
+
+fn follow<T: Clone + PartialEq>(
+    at: At<T>,
+    taken: Taken,
+    new: &mut Config,
+    old: &mut Config,
+) -> bool {
+    let (new, old) = (at(new), at(old));
+    let differs = new != old;
+    if differs && taken == Taken::AtReload {
+        old.clone_from(new);
+    }
+    differs
 }
 
 fn each<T>(words: &[String], read: impl Fn(&str) -> Result<T, Invalid>) -> Result<Vec<T>, Invalid> {

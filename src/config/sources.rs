@@ -49,17 +49,24 @@ pub struct Django {
     pub username_fallback: UsernameFallback,
 }
 
-/// A Django `SESSION_ENGINE`.
+/// Which of Django's session engines keeps the sessions (`SESSION_ENGINE`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DjangoEngine {
-    /// `redis_sessions.session` of django-redis-sessions.
+    /// `redis_sessions.session`, of django-redis-sessions.
     RedisSessions,
-    /// `django.contrib.sessions.backends.cache`, on Redis.
+    /// `django.contrib.sessions.backends.cache` on Django's own Redis cache or on django-redis.
     Cache,
-    /// `django.contrib.sessions.backends.cached_db`, on Redis.
+    /// `django.contrib.sessions.backends.cached_db` on the same: other keys, the same values.
     CachedDb,
-    /// `django.contrib.sessions.backends.signed_cookies`.
+    /// `django.contrib.sessions.backends.signed_cookies`: the cookie is the session.
     SignedCookies,
+}
+
+impl DjangoEngine {
+    /// Does it keep sessions in Redis? Else the cookie is all there is.
+    pub fn is_in_redis(self) -> bool {
+        self != DjangoEngine::SignedCookies
+    }
 }
 
 /// The words for [`DjangoEngine`].
@@ -106,10 +113,10 @@ pub struct Jwt {
     pub require_exp: bool,
 }
 
-/// How a token is signed.
+/// How a token may be signed (RFC 7518 3.1, RFC 8037 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JwtAlgorithm {
-    /// HMAC with SHA-256.
+    /// HMAC with SHA-256 and a shared secret.
     Hs256,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     Rs256,
@@ -119,13 +126,30 @@ pub enum JwtAlgorithm {
     EdDsa,
 }
 
-/// The words for [`JwtAlgorithm`], as in RFC 7518 and RFC 8037.
-pub(super) const ALGORITHMS: [(&str, JwtAlgorithm); 4] = [
-    ("HS256", JwtAlgorithm::Hs256),
-    ("RS256", JwtAlgorithm::Rs256),
-    ("ES256", JwtAlgorithm::Es256),
-    ("EdDSA", JwtAlgorithm::EdDsa),
-];
+impl JwtAlgorithm {
+    /// Each once.
+    pub const ALL: [JwtAlgorithm; 4] = [
+        JwtAlgorithm::Hs256,
+        JwtAlgorithm::Rs256,
+        JwtAlgorithm::Es256,
+        JwtAlgorithm::EdDsa,
+    ];
+
+    /// Its name in the registry of RFC 7518.
+    pub fn word(self) -> &'static str {
+        match self {
+            JwtAlgorithm::Hs256 => "HS256",
+            JwtAlgorithm::Rs256 => "RS256",
+            JwtAlgorithm::Es256 => "ES256",
+            JwtAlgorithm::EdDsa => "EdDSA",
+        }
+    }
+}
+
+/// The words for [`JwtAlgorithm`].
+pub(super) fn algorithms() -> [(&'static str, JwtAlgorithm); 4] {
+    JwtAlgorithm::ALL.map(|algorithm| (algorithm.word(), algorithm))
+}
 
 impl Default for Django {
     fn default() -> Django {

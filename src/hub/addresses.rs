@@ -71,6 +71,17 @@ impl Addresses {
         }
     }
 
+    /// Counts those who are in anew: who is counted, and whether anybody is, may have changed.
+    pub(crate) fn recount(&mut self, admitted: impl Iterator<Item = From>, config: &Config) {
+        self.sessions.clear();
+        if config.limits.sessions_per_address_max == 0 {
+            return;
+        }
+        for address in admitted.filter_map(|from| counted(from, config)) {
+            *self.sessions.entry(address).or_default() += 1;
+        }
+    }
+
     pub(crate) fn total(&self) -> usize {
         self.sessions.values().sum()
     }

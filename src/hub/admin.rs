@@ -3,7 +3,9 @@
 use bytes::Bytes;
 
 use super::Hub;
+use super::redis::link::Link;
 use crate::metrics;
+use crate::peer::RedisOf;
 use crate::refusal::Refusal;
 use crate::report::Tally;
 use crate::wire::http::{self, Head};
@@ -16,8 +18,14 @@ impl Hub {
     pub fn ready(&self) -> Result<(), &'static str> {
         if self.drain.is_some() {
             Err("draining")
-        } else if !self.redis.is_proven() {
+        } else if !self.redis.link.is_proven() {
             Err("no proven link to Redis")
+        } else if self.config.sessions_redis().is_some()
+            // One that no source needs any more since a reload is nobody's loss.
+            && let Some(link) = self.redis.link_of(RedisOf::Sessions)
+            && !link.is_proven()
+        {
+            Err("no proven link to the Redis of Django's sessions")
         } else {
             Ok(())
         }
@@ -33,8 +41,8 @@ impl Hub {
             channels: self.channels.len() as u64,
             queued_bytes: self.frames.bytes() as u64,
             publish_queue: self.redis.publishes.len() as u64,
-            link_ready: self.redis.is_proven(),
-            redis_commands: self.redis.commands(),
+            link: self.redis.link.tally(),
+            sessions_link: self.redis.link_of(RedisOf::Sessions).map(Link::tally),
             callback_waiting: calls.map_or(0, |calls| calls.waiting() as u64),
             callback_calling: calls.map_or(0, |calls| calls.calling() as u64),
             ..self.counts.clone()

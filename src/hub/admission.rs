@@ -136,12 +136,13 @@ impl Hub {
         self.addresses.knock(now, client, &self.config)?;
         let unix = self.unix_at(now);
         let (upgrade, target, steps) = self.access.judge(head, trusted, &self.config, unix)?;
-        let identifying = Identifying::new(upgrade, target, steps);
+        let identifying = Identifying::new(upgrade, target, steps, self.control.orders());
         Ok(Asked::Session(Box::new(identifying)))
     }
 
-    /// The request is a good one: is there room, and is Redis there?
-    pub(super) fn admit(&mut self, now: Tick, id: PeerId, grant: Grant) {
+    /// The request, which was read after so many `orders`, is a good one: is it still, is there room, and is Redis
+    /// there?
+    pub(super) fn admit(&mut self, now: Tick, id: PeerId, grant: Grant, orders: u64) {
         let Some(session) = self.peers.session_mut(id) else {
             return;
         };
@@ -152,6 +153,8 @@ impl Hub {
             Err(Refusal::RedisAway)
         } else if self.admitted >= self.config.limits.sessions_max {
             Err(Refusal::Full)
+        } else if self.is_overtaken(&grant.identity, orders) {
+            Err(Refusal::Recheck)
         } else {
             self.addresses.enter(from, &self.config)
         };
@@ -167,6 +170,7 @@ impl Hub {
         };
         let Identifying { upgrade, early, .. } = *identifying;
         self.admitted += 1;
+        self.control.enter(id, &grant.identity, &self.fingerprints);
         let limits = &self.config.limits;
         let mut open = Open::new(now, limits, self.heartbeat.is_some(), self.random.f64());
         open.expires = grant.expires.map_or(Tick::NEVER, |expires| {

@@ -1,5 +1,7 @@
 //! The invariants that relate the rooms to each other.
 
+use std::collections::BTreeSet;
+
 use super::Hub;
 use super::session::{Session, State};
 use crate::peer::{Door, PeerId};
@@ -62,6 +64,7 @@ impl Hub {
                 "only the living are members"
             );
         }
+        self.check_control();
         if let Some(application) = &self.application {
             application.calls.check();
             for (ticket, id) in &application.awaited {
@@ -75,6 +78,21 @@ impl Hub {
         assert!(
             self.addresses.total() <= open + admitting,
             "addresses hold no dead sessions"
+        );
+    }
+
+    /// A place that is kept for somebody who has gone would be taken for the next one there.
+    fn check_control(&self) {
+        let lives = |state: &State| matches!(state, State::Open(_) | State::Admitting(_));
+        let living = self.peers.sessions();
+        let living: BTreeSet<u32> = living
+            .filter(|(_, session)| lives(&session.state))
+            .map(|(id, _)| id.index)
+            .collect();
+        let mut places = self.control.places();
+        assert!(
+            places.all(|index| living.contains(&index)),
+            "only the living are known"
         );
     }
 }

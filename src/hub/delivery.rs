@@ -10,7 +10,7 @@ use super::redis::snapshots::{Differs, Value};
 use super::redis::subscriptions::Subscription;
 use super::session::{Delivered, Session, State};
 use crate::close::Close;
-use crate::peer::PeerId;
+use crate::peer::{PeerId, RedisOf};
 use crate::refusal::Refusal;
 use crate::report::Report;
 use crate::tick::Tick;
@@ -20,18 +20,20 @@ use crate::wire::ws;
 const WORTH_A_GOODBYE: usize = 4 << 10;
 
 impl Hub {
-    /// Bytes came from Redis.
-    pub(super) fn redis_spoke(&mut self, now: Tick, bytes: &[u8]) {
-        self.redis.feed(now, bytes);
+    /// Bytes came from a Redis.
+    pub(super) fn redis_spoke(&mut self, now: Tick, of: RedisOf, bytes: &[u8]) {
+        if let Some(link) = self.redis.link_mut(of) {
+            link.feed(now, bytes);
+        }
         loop {
-            match self.hear(now) {
+            match self.hear(now, of) {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(GivenUp(why)) => return self.give_up_link(now, why),
+                Err(GivenUp(why)) => return self.give_up_link(now, of, why),
             }
         }
         if let Some(why) = self.redis.outlived.take() {
-            self.give_up_link(now, why);
+            self.give_up_link(now, of, why);
         }
     }
 
@@ -40,9 +42,9 @@ impl Hub {
         self.redis.alive(now);
     }
 
-    /// Takes one thing that Redis said; `false` if there is no more.
-    fn hear(&mut self, now: Tick) -> Result<bool, GivenUp> {
-        match self.redis.hear(now)? {
+    /// Takes one thing that a Redis said; `false` if there is no more.
+    fn hear(&mut self, now: Tick, of: RedisOf) -> Result<bool, GivenUp> {
+        match self.redis.hear(now, of)? {
             None => return Ok(false),
             Some(Heard::Nothing | Heard::Version(_)) => {}
             Some(Heard::Message { channel, payload }) => {
@@ -54,6 +56,15 @@ impl Hub {
                     let fingerprint = self.fingerprints.of(payload);
                     let frame = ws::message(payload);
                     self.live(now, id, Value { frame, fingerprint });
+                }
+            }
+            Some(Heard::Order(payload)) => {
+                let unix = self.unix + now.since(Tick::ZERO);
+                let orders = self.access.orders.as_ref();
+                match orders.map(|orders| orders.read(payload, unix)) {
+                    Some(Ok(order)) => self.obey(now, &order),
+                    Some(Err(refused)) => self.disobey(now, refused),
+                    None => {}
                 }
             }
             Some(Heard::Value { channel, value }) => self.answered(now, channel, value),
@@ -71,8 +82,7 @@ impl Hub {
             Some(Heard::SubscribeRefused { channels, error }) => {
                 self.subscribe_refused(now, &channels, error);
             }
-            Some(Heard::Greeted) => self.link_greeted(now),
-            Some(Heard::Canary(delay)) => self.link_proven(delay),
+            Some(Heard::Greeted) => self.link_greeted(now, of),
             Some(Heard::Published) => self.counts.published += 1,
             Some(Heard::PublishRefused { publish, error }) => {
                 self.counts.publishes_failed += 1;

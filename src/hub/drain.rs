@@ -1,19 +1,16 @@
 //! Going down without a stampede: clients are told to come back (1012), so many a second.
 //!
-//! All at once they would all be at the next gateway's door in the same second. The pace rises if at the set
-//! one the deadline would pass.
+//! The pace rises if at the set one the deadline would pass.
 
 use std::time::Duration;
 
+use super::pace::{Pace, STEP};
 use super::session::State;
 use super::{Hub, Lost};
 use crate::close::Close;
 use crate::peer::{Door, PeerId};
 use crate::report::Report;
 use crate::tick::Tick;
-
-/// Between two batches: small enough to look steady, large enough not to be a busy loop.
-const STEP: Duration = Duration::from_millis(20);
 
 /// How long a new connection may be silent while draining.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -22,16 +19,13 @@ const SILENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Drain {
     until: Tick,
-    next: Tick,
-    began: Tick,
-    per_second: f64,
-    closed: u64,
+    pace: Pace,
     finished: bool,
 }
 
 impl Drain {
     pub(crate) fn deadline(&self) -> Option<Tick> {
-        (!self.finished).then_some(self.next.min(self.until))
+        (!self.finished).then_some(self.pace.next().min(self.until))
     }
 }
 
@@ -50,10 +44,7 @@ impl Hub {
         let needed = self.counts.sessions as f64 / time.as_secs_f64();
         self.drain = Some(Drain {
             until: now + limits.drain_timeout,
-            next: now,
-            began: now,
-            per_second: needed.max(f64::from(limits.drain_per_second)),
-            closed: 0,
+            pace: Pace::new(now, needed.max(f64::from(limits.drain_per_second))),
             finished: false,
         });
         self.reports.push_back(Report::Draining {
@@ -83,17 +74,14 @@ impl Hub {
         if drain.deadline().is_none_or(|due| due > now) {
             return;
         }
-        drain.next = now + STEP;
-        let due = drain.per_second * (now.since(drain.began) + STEP).as_secs_f64();
-        let batch = (due as u64).saturating_sub(drain.closed);
-        drain.closed += batch;
+        let batch = drain.pace.batch(now);
         let over = now >= drain.until;
         let sessions = self
             .peers
             .sessions()
             .filter(|(_, session)| session.door == Door::Client);
         let open = sessions.filter(|(_, session)| matches!(session.state, State::Open(_)));
-        let batch: Vec<PeerId> = open.map(|(id, _)| id).take(batch as usize).collect();
+        let batch: Vec<PeerId> = open.map(|(id, _)| id).take(batch).collect();
         for id in batch {
             self.close(now, id, Close::Drain);
         }

@@ -78,7 +78,7 @@ impl Hub {
     pub(super) fn peer_lost(&mut self, now: Tick, id: PeerId, lost: Lost) {
         match self.peers.get(id) {
             None => {}
-            Some(Peer::Link) => self.give_up_link(now, lost.to_string()),
+            Some(Peer::Link(of)) => self.give_up_link(now, *of, lost.to_string()),
             Some(Peer::Application) => self.application_lost(now, id, lost),
             Some(Peer::Backend) => {
                 if let Some(embedded) = &mut self.embedded {
@@ -159,6 +159,7 @@ impl Hub {
     }
 
     fn leave(&mut self, id: PeerId) {
+        self.control.leave(id);
         for channel in self.channels.leave(id.index) {
             if matches!(
                 channel.subscription,

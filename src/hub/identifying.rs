@@ -27,6 +27,8 @@ pub(crate) struct Identifying {
     pub(crate) target: Target,
     /// What the client sent without waiting for the 101.
     pub(crate) early: Vec<u8>,
+    /// How many orders there had been on the control channel when the request was read.
+    orders: u64,
     /// What is known so far.
     testimony: Testimony,
     left: VecDeque<Step>,
@@ -44,11 +46,17 @@ enum Waits {
 }
 
 impl Identifying {
-    pub(crate) fn new(upgrade: Upgrade, target: Target, left: VecDeque<Step>) -> Identifying {
+    pub(crate) fn new(
+        upgrade: Upgrade,
+        target: Target,
+        left: VecDeque<Step>,
+        orders: u64,
+    ) -> Identifying {
         Identifying {
             upgrade,
             target,
             early: Vec::new(),
+            orders,
             testimony: Testimony::default(),
             left,
             waits: Waits::Not,
@@ -93,8 +101,9 @@ impl Hub {
                 Step::Ask(question) => return self.ask(now, id, &question),
                 Step::Stored { key, redis_key } => {
                     identifying.waits = Waits::Stored(key);
-                    if !self.redis.get_session(id, redis_key.as_bytes()) {
-                        self.refuse(now, id, Refusal::RedisAway);
+                    let asked = self.redis.get_session(id, redis_key.as_bytes());
+                    if let Err(refused) = asked {
+                        self.refuse(now, id, refused);
                     }
                     return;
                 }
@@ -180,11 +189,18 @@ impl Hub {
         let State::Identifying(identifying) = &mut session.state else {
             return;
         };
-        let target = identifying.target.clone();
+        let (target, orders, from) = (identifying.target.clone(), identifying.orders, session.from);
         let testimony = std::mem::take(&mut identifying.testimony);
         let rules = &self.access.rules;
         match access::grant(target, testimony, &self.config, rules, &*self.subscriber) {
-            Ok(grant) => self.admit(now, id, grant),
+            Ok(grant) => {
+                if grant.reserved > 0 {
+                    let count = grant.reserved;
+                    self.reports
+                        .push_back(Report::ReservedChannels { from, count });
+                }
+                self.admit(now, id, grant, orders);
+            }
             Err(refusal) => self.refuse(now, id, refusal),
         }
     }

@@ -6,8 +6,8 @@
 //!
 //! [`Hub`] is a switchboard: it hands each fact to the room whose rules it concerns and has none of its own. The
 //! rooms: `admission` (request to 101), `conversation` (what clients say), `delivery` (what Redis says),
-//! `ending` (goodbyes), `drain`, `admin`; and the memories they share: `peers`, `channels`, `outbox`, `timers`,
-//! `redis`.
+//! `ending` (goodbyes), `control` (orders), `drain`, `reload`, `admin`; and the memories they share: `peers`,
+//! `channels`, `outbox`, `timers`, `roster`, `redis`.
 
 pub mod access;
 mod addresses;
@@ -17,6 +17,7 @@ mod asking;
 mod backend;
 mod channels;
 mod check;
+mod control;
 mod conversation;
 mod delivery;
 mod drain;
@@ -26,9 +27,12 @@ mod fingerprint;
 mod identifying;
 mod outage;
 mod outbox;
+mod pace;
 mod page;
 mod peers;
 mod redis;
+mod reload;
+mod roster;
 mod session;
 mod timers;
 mod writing;
@@ -44,21 +48,19 @@ use self::access::{Access, AccessError};
 use self::addresses::Addresses;
 use self::asking::Application;
 use self::channels::Channels;
+use self::control::Control;
 use self::drain::Drain;
 use self::embedded::Embedded;
 use self::fingerprint::Fingerprints;
-use self::outage::Outage;
 use self::outbox::Frames;
 use self::peers::{Peer, Peers};
 use self::redis::Redis;
-use self::redis::answers::GivenUp;
-use self::redis::link::Link;
 use self::session::{Due, Session, State};
 use self::timers::Timers;
 use crate::close::Close;
 use crate::config::Config;
 use crate::limits::ADMIN_CONNECTIONS_MAX;
-use crate::peer::{Door, From, PeerId};
+use crate::peer::{Door, From, PeerId, RedisOf};
 use crate::refusal::Refusal;
 use crate::report::{Report, Tally};
 use crate::tick::Tick;
@@ -67,10 +69,10 @@ use crate::wire::http;
 /// The gateway without its sockets.
 ///
 /// Facts: [`accepted`](Hub::accepted), [`connected`](Hub::connected), [`received`](Hub::received),
-/// [`sent`](Hub::sent), [`lost`](Hub::lost), [`elapsed`](Hub::elapsed), [`drain`](Hub::drain). After facts, empty
-/// the wishes in this order, each until it says `None`: [`next_action`](Hub::next_action),
-/// [`next_write`](Hub::next_write) (with [`pending`](Hub::pending)), [`next_report`](Hub::next_report); then
-/// sleep until [`deadline`](Hub::deadline). Time never goes backwards.
+/// [`sent`](Hub::sent), [`lost`](Hub::lost), [`elapsed`](Hub::elapsed), [`drain`](Hub::drain),
+/// [`reload`](Hub::reload). After facts, empty the wishes in this order, each until it says `None`:
+/// [`next_action`](Hub::next_action), [`next_write`](Hub::next_write) (with [`pending`](Hub::pending)),
+/// [`next_report`](Hub::next_report); then sleep until [`deadline`](Hub::deadline). Time never goes backwards.
 pub struct Hub {
     config: Config,
     access: Access,
@@ -90,8 +92,8 @@ pub struct Hub {
     /// The playground, as a whole answer, if it is on.
     page: Option<Bytes>,
     heartbeat: Option<String>,
+    control: Control,
     drain: Option<Drain>,
-    outage: Option<Outage>,
     /// When it was told last that Redis will not let us read.
     read_refused_at: Option<Tick>,
     counts: Tally,
@@ -116,8 +118,8 @@ pub enum Action {
 /// Whom to connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum To {
-    /// Redis.
-    Redis,
+    /// A Redis.
+    Redis(RedisOf),
     /// The application of [`Source::Callback`](crate::config::Source::Callback).
     Application,
 }
@@ -163,13 +165,16 @@ impl Hub {
             timers: Timers::default(),
             addresses: Addresses::default(),
             fingerprints: Fingerprints::new(random.u64(..)),
+            control: Control::new(&config.control, &mut random),
             random,
             page: config.playground.then(|| page::render(&config)),
             heartbeat: config.heartbeat.clone(),
             drain: None,
-            outage: None,
             read_refused_at: None,
-            counts: Tally::default(),
+            counts: Tally {
+                config_at: unix,
+                ..Tally::default()
+            },
             admitted: 0,
             dirty: VecDeque::new(),
             actions: VecDeque::new(),
@@ -212,7 +217,11 @@ impl Hub {
     /// The connection asked for by [`Action::Connect`] stands.
     pub fn connected(&mut self, now: Tick, id: PeerId) {
         match self.peers.get(id) {
-            Some(Peer::Link) if self.redis.link.id() == Some(id) => self.redis.connected(now),
+            Some(Peer::Link(of)) => {
+                if let Some(link) = self.redis.link_mut(*of) {
+                    link.connected(now);
+                }
+            }
             Some(Peer::Application) => self.application_connected(now, id),
             _ => {}
         }
@@ -222,7 +231,7 @@ impl Hub {
     pub fn received(&mut self, now: Tick, id: PeerId, bytes: &mut [u8]) {
         match self.peers.get(id) {
             None => {}
-            Some(Peer::Link) => self.redis_spoke(now, bytes),
+            Some(Peer::Link(of)) => self.redis_spoke(now, *of, bytes),
             Some(Peer::Application) => self.application_spoke(now, id, bytes),
             Some(Peer::Backend) => {
                 if let Some(embedded) = &mut self.embedded {
@@ -245,16 +254,7 @@ impl Hub {
 
     /// Time has passed: does whatever is due.
     pub fn elapsed(&mut self, now: Tick) {
-        if let Err(GivenUp(why)) = self.redis.elapsed(now) {
-            self.give_up_link(now, why);
-        }
-        if let Link::Down { retry_at, .. } = self.redis.link
-            && retry_at <= now
-        {
-            let id = self.peers.insert(Peer::Link);
-            self.redis.link.connecting(now, id);
-            self.actions.push_back(Action::Connect(id, To::Redis));
-        }
+        self.links_elapsed(now);
         self.application_elapsed(now);
         self.look_again(now);
         self.expire_publishes(now);
@@ -266,6 +266,7 @@ impl Hub {
         }) {
             self.session_due(now, id);
         }
+        self.control_elapsed(now);
         self.drain_elapsed(now);
         self.frames.shrink();
     }
@@ -290,6 +291,7 @@ impl Hub {
             application,
             self.timers.deadline(),
             self.redis.deadline(),
+            self.control.deadline(),
             embedded,
             drain,
         ]

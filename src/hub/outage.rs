@@ -1,72 +1,104 @@
-//! The link to Redis comes and goes; sessions stay.
+//! Links to Redis come and go; sessions stay.
 
 use std::time::Duration;
 
-use super::Hub;
-use super::redis::link::Link;
+use super::peers::Peer;
+use super::redis::answers::GivenUp;
 use super::redis::subscriptions::Subscription;
+use super::{Action, Hub, To};
 use crate::close::Close;
-use crate::refusal::Refusal;
+use crate::peer::RedisOf;
+use crate::refusal::{Refusal, Refused};
 use crate::report::{LinkReport, Report};
 use crate::tick::Tick;
 
 /// How often a long outage is told again, unless its reason changes.
 pub(super) const TOLD_EVERY: Duration = Duration::from_secs(30);
 
-/// While the link is down: what was told of it, so that a long outage is not a line every two seconds.
-#[derive(Debug)]
-pub(super) struct Outage {
-    why: String,
-    told_at: Tick,
+/// What was told of an outage last, so that a long one is not a line every two seconds.
+#[derive(Debug, Default)]
+pub(crate) struct Told(Option<(String, Tick)>);
+
+impl Told {
+    /// Is this reason news now? If so, it is told.
+    fn is_news(&mut self, now: Tick, why: &str) -> bool {
+        let is_old = |(told, at): &(String, Tick)| told == why && now.since(*at) < TOLD_EVERY;
+        let is_news = !self.0.as_ref().is_some_and(is_old);
+        if is_news {
+            self.0 = Some((why.to_owned(), now));
+        }
+        is_news
+    }
 }
 
 impl Hub {
+    /// Time has passed for the links: probes, patience, the next try.
+    pub(super) fn links_elapsed(&mut self, now: Tick) {
+        for of in RedisOf::ALL {
+            if let Err(GivenUp(why)) = self.redis.elapsed(now, of) {
+                self.give_up_link(now, of, why);
+            }
+            if let Some(link) = self.redis.link_mut(of)
+                && link.is_due(now)
+            {
+                let id = self.peers.insert(Peer::Link(of));
+                link.connecting(now, id);
+                self.actions.push_back(Action::Connect(id, To::Redis(of)));
+            }
+        }
+    }
+
     /// The greeting is over: everything is asked for anew.
-    pub(super) fn link_greeted(&mut self, now: Tick) {
-        let Link::Up(up) = &mut self.redis.link else {
+    pub(super) fn link_greeted(&mut self, now: Tick, of: RedisOf) {
+        let link = self.redis.link_mut(of);
+        let Some(version) = link.and_then(|link| link.begin(now)) else {
             return;
         };
-        up.greeted(now);
-        let version = std::mem::take(&mut up.version);
-        let channels = self.channels.len();
-        self.redis.start(now, &mut self.channels);
-        self.reports
-            .push_back(Report::Link(LinkReport::Ready { version, channels }));
+        let report = match of {
+            RedisOf::Messages => {
+                let channels = self.channels.len();
+                self.orders_missed();
+                self.redis.start(now, &mut self.channels);
+                LinkReport::Ready { version, channels }
+            }
+            RedisOf::Sessions => LinkReport::SessionsReady { version },
+        };
+        self.reports.push_back(Report::Link(report));
     }
 
-    /// A nonce is back: the link is proven, and the outage over.
-    pub(super) fn link_proven(&mut self, delay: Duration) {
-        self.outage = None;
-        self.counts.canary_delay = Some(delay);
-    }
-
-    /// The link is lost: sessions stay, whoever was about to join is told to come back.
-    pub(super) fn give_up_link(&mut self, now: Tick, why: String) {
-        let Some(id) = self.redis.link.id() else {
+    /// A link is lost: sessions stay, whoever was about to join is told to come back.
+    pub(super) fn give_up_link(&mut self, now: Tick, of: RedisOf, why: String) {
+        let Some(link) = self.redis.link_mut(of) else {
             return;
         };
-        let mut waiting = self.redis.link.awaited_by();
-        let retry_in = self.redis.lost(now);
+        let Some(id) = link.id() else {
+            return;
+        };
+        let mut waiting = link.awaited_by();
+        if link.is_proven() {
+            // The last outage was over: this is another one.
+            link.told = Told::default();
+        }
+        let is_news = link.told.is_news(now, &why);
+        let retry_in = link.lost(now);
         self.drop_peer(id);
-        self.counts.link_losses += 1;
-        for channel in self.channels.iter_mut() {
-            channel.subscription = Subscription::Unasked;
-            waiting.append(&mut channel.snapshot.lost());
+        if of == RedisOf::Messages {
+            self.redis.lost();
+            for channel in self.channels.iter_mut() {
+                channel.subscription = Subscription::Unasked;
+                waiting.append(&mut channel.snapshot.lost());
+            }
         }
         for id in waiting {
-            self.refuse(now, id, Refusal::RedisAway);
+            let refused = Refused {
+                refusal: Refusal::RedisAway,
+                why: Some(format!("{} went away", of.name())),
+            };
+            self.refuse(now, id, refused);
         }
-        let is_news = self
-            .outage
-            .as_ref()
-            .is_none_or(|outage| outage.why != why || now.since(outage.told_at) >= TOLD_EVERY);
         if is_news {
-            self.outage = Some(Outage {
-                why: why.clone(),
-                told_at: now,
-            });
-            self.reports
-                .push_back(Report::Link(LinkReport::Down { why, retry_in }));
+            let down = LinkReport::Down { of, why, retry_in };
+            self.reports.push_back(Report::Link(down));
         }
     }
 

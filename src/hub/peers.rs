@@ -5,15 +5,15 @@
 use slab::Slab;
 
 use super::session::Session;
-use crate::peer::PeerId;
+use crate::peer::{PeerId, RedisOf};
 
 /// What is at the other end.
 #[derive(Debug)]
 pub(crate) enum Peer {
     /// A client, or a caller of the admin listener.
     Session(Session),
-    /// Redis.
-    Link,
+    /// A Redis.
+    Link(RedisOf),
     /// The application that is asked about clients.
     Application,
     /// A client of the embedded Redis.
@@ -60,14 +60,14 @@ impl Peers {
     pub(crate) fn session(&self, id: PeerId) -> Option<&Session> {
         match self.get(id)? {
             Peer::Session(session) => Some(session),
-            Peer::Link | Peer::Application | Peer::Backend => None,
+            Peer::Link(_) | Peer::Application | Peer::Backend => None,
         }
     }
 
     pub(crate) fn session_mut(&mut self, id: PeerId) -> Option<&mut Session> {
         match self.get_mut(id)? {
             Peer::Session(session) => Some(session),
-            Peer::Link | Peer::Application | Peer::Backend => None,
+            Peer::Link(_) | Peer::Application | Peer::Backend => None,
         }
     }
 
@@ -83,7 +83,7 @@ impl Peers {
                 },
                 session,
             )),
-            Peer::Link | Peer::Application | Peer::Backend => None,
+            Peer::Link(_) | Peer::Application | Peer::Backend => None,
         }
     }
 
@@ -98,7 +98,7 @@ impl Peers {
                     },
                     session,
                 )),
-                Peer::Link | Peer::Application | Peer::Backend => None,
+                Peer::Link(_) | Peer::Application | Peer::Backend => None,
             })
     }
 

@@ -3,8 +3,8 @@
 use super::Hub;
 use super::embedded::Embedded;
 use super::peers::Peer;
-use super::redis::link::Link;
-use crate::peer::{Door, PeerId};
+use super::redis::link::{Link, Up};
+use crate::peer::{Door, PeerId, RedisOf};
 
 impl Hub {
     /// `n` bytes of what was pending were written.
@@ -16,8 +16,9 @@ impl Hub {
                     application.calls.sent(id, n);
                 }
             }
-            Some(Peer::Link) => {
-                if let Link::Up(up) = &mut self.redis.link {
+            Some(Peer::Link(of)) => {
+                let link = self.redis.link_mut(*of);
+                if let Some(up) = link.and_then(Link::up_mut) {
                     up.advance(n);
                 }
             }
@@ -40,10 +41,13 @@ impl Hub {
 
     /// Who has something to write: each, once. Redis first, since what it is asked takes longest.
     pub fn next_write(&mut self) -> Option<PeerId> {
-        if let Link::Up(up) = &mut self.redis.link
-            && up.take_dirty()
-        {
-            return Some(up.id);
+        for of in RedisOf::ALL {
+            let link = self.redis.link_mut(of);
+            if let Some(up) = link.and_then(Link::up_mut)
+                && up.take_dirty()
+            {
+                return Some(up.id);
+            }
         }
         let application = self.application.as_mut();
         if let Some(id) = application.and_then(|application| application.calls.next_write()) {
@@ -65,7 +69,10 @@ impl Hub {
 
     /// Does somebody wait to be named by [`Hub::next_write`]?
     pub fn has_writes(&self) -> bool {
-        let link = matches!(&self.redis.link, Link::Up(up) if up.is_dirty());
+        let links = RedisOf::ALL.into_iter();
+        let link = links
+            .filter_map(|of| self.redis.link_of(of)?.up())
+            .any(Up::is_dirty);
         let application = self.application.as_ref();
         let asks = application.is_some_and(|application| application.calls.has_writes());
         link || asks
@@ -81,10 +88,10 @@ impl Hub {
                 .application
                 .as_ref()
                 .map_or(&[], |application| application.calls.pending(id)),
-            Some(Peer::Link) => match &self.redis.link {
-                Link::Up(up) => up.pending(),
-                _ => &[],
-            },
+            Some(Peer::Link(of)) => {
+                let link = self.redis.link_of(*of);
+                link.and_then(Link::up).map_or(&[], Up::pending)
+            }
             Some(Peer::Backend) => self
                 .embedded
                 .as_ref()

@@ -17,12 +17,20 @@ use mio::net::{TcpStream, UnixStream};
 use super::socket::Stream;
 use crate::config::RedisAddress;
 use crate::hub::To;
-use crate::peer::PeerId;
+use crate::peer::{PeerId, RedisOf};
+
+/// All that is connected to.
+const ALL: [To; 3] = [
+    To::Redis(RedisOf::Messages),
+    To::Redis(RedisOf::Sessions),
+    To::Application,
+];
 
 /// One for each that is connected to.
 #[derive(Debug)]
 pub(crate) struct Connectors {
     pub(crate) redis: Connector,
+    pub(crate) sessions: Option<Connector>,
     pub(crate) application: Option<Connector>,
 }
 
@@ -51,14 +59,15 @@ impl Connectors {
     /// The one to these.
     pub(crate) fn to(&mut self, to: To) -> Option<&mut Connector> {
         match to {
-            To::Redis => Some(&mut self.redis),
+            To::Redis(RedisOf::Messages) => Some(&mut self.redis),
+            To::Redis(RedisOf::Sessions) => self.sessions.as_mut(),
             To::Application => self.application.as_mut(),
         }
     }
 
     /// A name that was looked up.
     pub(crate) fn looked_up(&mut self) -> Option<(PeerId, To, io::Result<Stream>)> {
-        [To::Redis, To::Application].into_iter().find_map(|to| {
+        ALL.into_iter().find_map(|to| {
             let (id, stream) = self.to(to)?.looked_up()?;
             Some((id, to, stream))
         })
@@ -66,9 +75,10 @@ impl Connectors {
 
     /// Nobody wants this connection any more.
     pub(crate) fn forget(&mut self, id: PeerId) {
-        self.redis.forget(id);
-        if let Some(application) = &mut self.application {
-            application.forget(id);
+        for to in ALL {
+            if let Some(connector) = self.to(to) {
+                connector.forget(id);
+            }
         }
     }
 }

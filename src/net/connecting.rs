@@ -6,7 +6,7 @@ use std::io;
 use super::reactor::{Reactor, at};
 use super::socket::{Readable, Socket, Stream};
 use crate::hub::{Lost, To};
-use crate::peer::PeerId;
+use crate::peer::{PeerId, RedisOf};
 use crate::tick::Tick;
 
 impl Reactor {
@@ -65,7 +65,7 @@ impl Reactor {
             Some(Ok(())) => {
                 socket.readable = Readable::Ready;
                 self.connecting.retain(|(connecting, _)| *connecting != id);
-                if to == To::Redis {
+                if to == To::Redis(RedisOf::Messages) {
                     self.link = Some(id);
                 }
                 self.unblock(now, id);

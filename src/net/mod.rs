@@ -7,39 +7,35 @@ mod accepting;
 mod clock;
 mod connect;
 mod connecting;
+mod fit;
 mod listener;
 mod reactor;
 mod reading;
+mod reloading;
 mod signals;
 mod socket;
 mod tell;
 
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mio::{Poll, Waker};
-use rustix::process::{Resource, getrlimit, setrlimit};
-use tracing::{info, warn};
+use tracing::info;
 
 use self::clock::Clock;
 use self::connect::{Connector, Connectors};
+use self::fit::Fit;
 use self::listener::Listener;
 use self::reactor::{Reactor, WAKER};
-use crate::config::{Config, Listen, RedisAddress, Source};
+use crate::config::{Config, Listen, RedisAddress};
 use crate::hub::Hub;
 use crate::hub::access::AccessError;
 use crate::hub::access::subscriber::Subscriber;
 use crate::peer::Door;
 
 pub use self::reactor::Handle;
-
-/// Descriptors that are not sessions: listeners, Redis, epoll, logs, names being looked up, admin connections.
-const OTHER_DESCRIPTORS: u64 = 256;
-
-/// Of those, what no client gets, whatever is not accounted for: the way to Redis and to a name server, and the
-/// operator's.
-const RESERVED_DESCRIPTORS: u64 = 16;
 
 /// A gateway with its sockets bound.
 ///
@@ -93,11 +89,6 @@ impl Gateway {
         mut config: Config,
         subscriber: Box<dyn Subscriber>,
     ) -> Result<Gateway, ServeError> {
-        let calls = match config.identity.contains(&Source::Callback) {
-            true => config.callback.connections_max as u64,
-            false => 0,
-        };
-        let files = fit_to_descriptors(&mut config, calls);
         let mut listeners = Vec::new();
         let mut bound = Bound {
             clients: Vec::new(),
@@ -118,25 +109,23 @@ impl Gateway {
             let (listener, address) = bind(&Listen::Tcp(embedded), Door::Embedded)?;
             listeners.push(listener);
             bound.embedded = tcp(&address);
-            if let Some(address) = bound.embedded {
-                // The link has no second way: it connects to our own Redis as to any.
-                let (host, port) = (address.ip().to_string(), address.port());
-                config.redis.address = RedisAddress::Tcp { host, port };
-            }
         }
+        let fit = Fit::new(&config, bound.embedded);
+        fit.apply(&mut config);
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let connector =
+            |address: &RedisAddress| Connector::new(address.clone(), Arc::clone(&waker));
         let connectors = Connectors {
-            redis: Connector::new(config.redis.address.clone(), Arc::clone(&waker)),
-            application: (config.callback.url.as_ref())
-                .map(|url| Connector::new(url.address.clone(), Arc::clone(&waker))),
+            redis: connector(&config.redis.address),
+            // Whether Django's sessions are asked for, and the application, may change by a reload.
+            sessions: (config.django.redis.as_ref()).map(|redis| connector(&redis.address)),
+            application: (config.callback.url.as_ref()).map(|url| connector(&url.address)),
         };
         let clock = Clock::start();
         let hub = Hub::new(config, subscriber, fastrand::u64(..), clock.unix())?;
-        let mut reactor = Reactor::new(hub, clock, poll, listeners, connectors)?;
-        reactor.client_descriptors = files.saturating_sub(RESERVED_DESCRIPTORS + calls);
         Ok(Gateway {
-            reactor,
+            reactor: Reactor::new(hub, clock, poll, listeners, connectors, fit)?,
             bound,
             waker,
         })
@@ -147,16 +136,28 @@ impl Gateway {
         &self.bound
     }
 
-    /// Makes SIGTERM and SIGINT drain the gateway; a second one stops it at once. A program that has signals of
-    /// its own uses [`Gateway::handle`] instead.
+    /// Says where the configuration comes from when [`Handle::reload`] or SIGHUP asks for it to be read anew. It is
+    /// read on the gateway's thread, which does nothing else meanwhile. What cannot be read, or is no good, changes
+    /// nothing.
+    pub fn on_reload(
+        &mut self,
+        load: impl FnMut() -> Result<Config, Box<dyn Error + Send + Sync>> + Send + 'static,
+    ) {
+        self.reactor.loader = Some(Box::new(load));
+    }
+
+    /// Makes SIGTERM and SIGINT drain the gateway; a second one stops it at once. SIGHUP reloads it, if
+    /// [`Gateway::on_reload`] was called before. A program that has signals of its own uses [`Gateway::handle`]
+    /// instead.
     pub fn watch_signals(&mut self) -> Result<(), ServeError> {
         Ok(self.reactor.watch_signals()?)
     }
 
-    /// By which another thread ends it.
+    /// By which another thread ends or reloads it.
     pub fn handle(&self) -> Handle {
         Handle {
             drain: Arc::clone(&self.reactor.drain),
+            reload: Arc::clone(&self.reactor.reload),
             waker: Arc::clone(&self.waker),
         }
     }
@@ -188,34 +189,6 @@ fn tcp(listen: &Listen) -> Option<SocketAddr> {
         Listen::Tcp(address) => Some(*address),
         Listen::Unix { .. } => None,
     }
-}
-
-/// Raises the limit of open files as far as it may be, and takes no more sessions than it allows. `calls` are
-/// those to the application, a descriptor each. Returns the limit.
-fn fit_to_descriptors(config: &mut Config, calls: u64) -> u64 {
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        let raised = rustix::process::Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        };
-        if setrlimit(Resource::Nofile, raised).is_ok() {
-            limit = raised;
-        }
-    }
-    let files = limit.current.unwrap_or(u64::MAX);
-    let room = usize::try_from(files.saturating_sub(OTHER_DESCRIPTORS + calls))
-        .unwrap_or(usize::MAX)
-        .max(1);
-    if config.limits.sessions_max > room {
-        warn!(
-            asked = config.limits.sessions_max,
-            sessions_max = room,
-            "fewer sessions than asked for: the limit of open files is {files} (ulimit -n)"
-        );
-        config.limits.sessions_max = room;
-    }
-    files
 }
 
 #[cfg(test)]

@@ -20,9 +20,11 @@ use tracing::error;
 
 use super::clock::Clock;
 use super::connect::Connectors;
+use super::fit::Fit;
 use super::listener::Listener;
 use super::reading::READ_BYTES;
-use super::signals::Signals;
+use super::reloading::Loader;
+use super::signals::{Signals, Wanted};
 use super::socket::{Readable, Socket};
 use super::tell::tell;
 use crate::hub::{Action, Hub, Lost, To};
@@ -51,6 +53,9 @@ pub(super) struct Reactor {
     pub(super) signals: Option<Signals>,
     pub(super) connectors: Connectors,
     pub(super) drain: Arc<AtomicBool>,
+    pub(super) reload: Arc<AtomicBool>,
+    pub(super) loader: Option<Loader>,
+    pub(super) fit: Fit,
     pub(super) sockets: Vec<Option<Socket>>,
     /// Sockets with something to read, each once.
     pub(super) readable: VecDeque<PeerId>,
@@ -58,7 +63,7 @@ pub(super) struct Reactor {
     unwritten: VecDeque<PeerId>,
     /// Redis and the application, while they are being connected.
     pub(super) connecting: Vec<(PeerId, To)>,
-    /// Redis.
+    /// The Redis of the messages.
     pub(super) link: Option<PeerId>,
     /// When Redis was read last.
     pub(super) redis_read_at: Tick,
@@ -101,6 +106,7 @@ impl Reactor {
         poll: Poll,
         mut listeners: Vec<Listener>,
         connectors: Connectors,
+        fit: Fit,
     ) -> io::Result<Reactor> {
         for (at, listener) in listeners.iter_mut().enumerate() {
             listener.register(
@@ -116,6 +122,8 @@ impl Reactor {
             signals: None,
             connectors,
             drain: Arc::default(),
+            reload: Arc::default(),
+            loader: None,
             sockets: Vec::new(),
             readable: VecDeque::new(),
             unwritten: VecDeque::new(),
@@ -126,12 +134,17 @@ impl Reactor {
             cork: Vec::new(),
             spare: File::open("/dev/null").ok(),
             accept_again_at: None,
-            client_descriptors: u64::MAX,
+            client_descriptors: fit.client_descriptors(),
+            fit,
         })
     }
 
     pub(super) fn watch_signals(&mut self) -> io::Result<()> {
-        self.signals = Some(Signals::watch(self.poll.registry(), SIGNAL)?);
+        self.signals = Some(Signals::watch(
+            self.poll.registry(),
+            SIGNAL,
+            self.loader.is_some(),
+        )?);
         Ok(())
     }
 
@@ -318,6 +331,9 @@ impl Reactor {
         if self.drain.load(Ordering::Acquire) {
             self.hub.drain(now);
         }
+        if self.reload.swap(false, Ordering::AcqRel) {
+            self.reload(now);
+        }
         while let Some((id, to, stream)) = self.connectors.looked_up() {
             self.connect(now, id, to, stream);
         }
@@ -327,12 +343,17 @@ impl Reactor {
         let Some(signals) = &mut self.signals else {
             return;
         };
-        for _ in 0..signals.pending() {
-            if self.hub.is_draining() {
-                error!("told twice to stop: stopping at once");
-                self.hub.stop(now);
+        for wanted in signals.pending() {
+            match wanted {
+                Wanted::Reload => self.reload(now),
+                Wanted::End => {
+                    if self.hub.is_draining() {
+                        error!("told twice to stop: stopping at once");
+                        self.hub.stop(now);
+                    }
+                    self.hub.drain(now);
+                }
             }
-            self.hub.drain(now);
         }
     }
 }
@@ -344,10 +365,11 @@ pub(super) fn at(sockets: &mut [Option<Socket>], id: PeerId) -> Option<&mut Sock
         .filter(|socket| socket.id == id)
 }
 
-/// A handle by which another thread ends the gateway.
+/// A handle by which another thread ends the gateway, or has it read its configuration anew.
 #[derive(Debug, Clone)]
 pub struct Handle {
     pub(super) drain: Arc<AtomicBool>,
+    pub(super) reload: Arc<AtomicBool>,
     pub(super) waker: Arc<Waker>,
 }
 
@@ -355,6 +377,17 @@ impl Handle {
     /// Begins to drain; [`Gateway::run`](super::Gateway::run) returns when it is over.
     pub fn drain(&self) {
         self.drain.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Has the configuration read anew, by what was given to [`Gateway::on_reload`](super::Gateway::on_reload).
+    /// Asked for again before that is done, it is done once.
+    pub fn reload(&self) {
+        self.reload.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
         // It fails only if the gateway is gone.
         let _ = self.waker.wake();
     }

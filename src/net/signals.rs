@@ -1,22 +1,38 @@
-//! A signal becomes a wake-up: SIGTERM and SIGINT ask for an orderly end.
+//! A signal becomes a wake-up: SIGTERM and SIGINT ask for an orderly end, SIGHUP for the configuration to be read
+//! anew.
 
 use std::io;
 
 use mio::{Interest, Registry, Token};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// The signals that are watched.
 pub(crate) struct Signals(signal_hook_mio::v1_0::Signals);
 
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    End,
+    Reload,
+}
+
 impl Signals {
-    pub(crate) fn watch(registry: &Registry, token: Token) -> io::Result<Signals> {
+    /// Without `reloads`, SIGHUP keeps the meaning that it had.
+    pub(crate) fn watch(registry: &Registry, token: Token, reloads: bool) -> io::Result<Signals> {
         let mut signals = signal_hook_mio::v1_0::Signals::new([SIGTERM, SIGINT])?;
+        if reloads {
+            signals.add_signal(SIGHUP)?;
+        }
         registry.register(&mut signals, token, Interest::READABLE)?;
         Ok(Signals(signals))
     }
 
-    /// How many came since the last call.
-    pub(crate) fn pending(&mut self) -> usize {
-        self.0.pending().count()
+    /// What was asked for since the last call. Of several equal signals one may be left.
+    pub(crate) fn pending(&mut self) -> Vec<Wanted> {
+        let wanted = |signal| match signal {
+            SIGHUP => Wanted::Reload,
+            _ => Wanted::End,
+        };
+        self.0.pending().map(wanted).collect()
     }
 }

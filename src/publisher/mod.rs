@@ -103,6 +103,7 @@
 mod connection;
 mod error;
 mod message;
+mod order;
 mod recipients;
 mod store;
 mod stream;
@@ -112,3 +113,5 @@ pub use error::StoreError;
 pub use message::RedisMessage;
 pub use recipients::{Item, RedisPublisher, SELF};
 pub use store::RedisStore;
+
+pub use crate::wire::order::Order;

@@ -156,6 +156,61 @@ fn the_recommended_rule_lets_the_gateway_read_sessions_where_it_looks_for_them_a
 }
 
 #[test]
+fn a_redis_of_sessions_is_checked_too_and_a_replica_will_do() {
+    let messages = Redis::start();
+    let nowhere = format!("127.0.0.1 {}", free_port());
+    let sessions = Redis::start_with(&["--replicaof", &nowhere]);
+    sessions.call(&["ACL", "SETUSER", "app", "on", ">hunter2"]);
+    let checked = |url: &str| {
+        let redis = [
+            "--identity=django",
+            "--django-key-prefix=site",
+            "--django-redis",
+            url,
+        ];
+        check(&messages.unix_url(), &redis)
+    };
+    let url = format!("unix://app:hunter2@{}", sessions.socket());
+    let run = checked(&url);
+    assert_eq!((run.code, run.stderr.as_str()), (1, ""), "{}", run.stdout);
+    let faults = lines(&run, "FAIL").join("\n");
+    assert!(
+        faults.contains("sessions: GET site:") && faults.contains("sessions: PING"),
+        "{faults}"
+    );
+    let rule = run
+        .stdout
+        .lines()
+        .find_map(|line| line.split_once("ACL SETUSER "));
+    let (_, rule) = rule.expect("a rule");
+    let words: Vec<&str> = rule.split(' ').collect();
+    sessions.call(&[&["ACL", "SETUSER"][..], &words].concat());
+    let run = checked(&url);
+    assert_eq!(run.code, 0, "{}", run.stdout);
+    assert!(
+        run.stdout.contains("ok    sessions: unix://app:***@"),
+        "{}",
+        run.stdout
+    );
+    assert!(
+        run.stdout.contains("ok    sessions: GET and PING"),
+        "{}",
+        run.stdout
+    );
+    // What is read there needs no right where the messages are.
+    assert!(!run.stdout.contains("GET site:"), "{}", run.stdout);
+
+    let away = checked(&format!("redis://127.0.0.1:{}", free_port()));
+    let faults = lines(&away, "FAIL");
+    assert!(
+        matches!(faults[..], [line] if line.contains("sessions: ") && line.contains("--django-redis")),
+        "{faults:?}"
+    );
+    let same = checked(&messages.unix_url());
+    assert!(!same.stdout.contains("sessions: "), "{}", same.stdout);
+}
+
+#[test]
 fn keys_that_cannot_be_used_are_told_by_check_and_at_start() {
     use crate::support::gateway::Gateway;
     let dir = tempfile::tempdir().unwrap();

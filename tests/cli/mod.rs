@@ -2,6 +2,7 @@
 
 mod check; // what it asks Redis, and what it says
 mod listen; // the WebSocket client
+mod nginx; // check --nginx
 mod publish; // publish and fetch
 mod settings; // file, environment, flags
 mod trial; // check --url
@@ -11,14 +12,14 @@ use std::process::{Command, Stdio};
 
 /// What a run of the binary came to.
 #[derive(Debug)]
-struct Run {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// The binary with these arguments, and nothing of ours in its environment.
-fn command(arguments: &[&str]) -> Command {
+pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ws4redis"));
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
@@ -34,7 +35,7 @@ fn run(arguments: &[&str]) -> Run {
     run_in(&[], arguments)
 }
 
-fn run_in(environment: &[(&str, &str)], arguments: &[&str]) -> Run {
+pub(crate) fn run_in(environment: &[(&str, &str)], arguments: &[&str]) -> Run {
     let mut command = command(arguments);
     command.envs(environment.iter().copied());
     finish(command.output().unwrap())

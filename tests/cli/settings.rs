@@ -242,11 +242,16 @@ fn a_key_is_said_in_a_file_or_in_the_environment_and_never_shown() {
     let secret = [
         ("WS4REDIS_JWT_KEY", "hunter2"),
         ("WS4REDIS_DJANGO_SECRET_KEY", "hunter2"),
+        ("WS4REDIS_CONTROL_SECRET", "hunter2"),
     ];
     let said = run_in(&secret, &["check", "--print"]);
     assert_eq!(
         printed(&said.stdout, "key_file"),
         "# key_file # WS4REDIS_JWT_KEY"
+    );
+    assert_eq!(
+        printed(&said.stdout, "secret_file"),
+        "# secret_file # WS4REDIS_CONTROL_SECRET"
     );
     let missing = run(&["check", "--jwt-key-file", "/nowhere"]);
     assert_eq!(missing.code, 2);

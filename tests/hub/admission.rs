@@ -1,5 +1,6 @@
 //! From accept to the 101, or to a refusal.
 
+use ws4redis::Order;
 use ws4redis::config::{Require, Rule, Source};
 use ws4redis::peer::Door;
 use ws4redis::refusal::Refusal;
@@ -23,6 +24,7 @@ fn refused_for(refusal: Refusal) -> (World, Who) {
             config.identity = vec![Source::Callback];
             config.callback.url = "http://app/".parse().ok();
         }
+        super::control::unsigned(config);
         let limits = &mut config.limits;
         match refusal {
             Refusal::TooManyChannels => limits.channels_per_session_max = 1,
@@ -64,6 +66,10 @@ fn refused_for(refusal: Refusal) -> (World, Who) {
             world.application.refuses = true;
             right
         }
+        Refusal::Recheck => {
+            let who = overtaken(&mut world, right);
+            return (world, who);
+        }
         Refusal::Draining => {
             world.join("/ws/f");
             world.hub.drain(world.now);
@@ -73,6 +79,18 @@ fn refused_for(refusal: Refusal) -> (World, Who) {
     let who = world.ask(HERE, &request);
     world.run();
     (world, who)
+}
+
+/// Somebody whom an order means that comes while Redis is asked.
+fn overtaken(world: &mut World, request: Request) -> Who {
+    world.redis.mood.stalls = true;
+    let who = world.ask(HERE, &request.cookie("sessionid=k"));
+    world.run();
+    world.redis.mood.stalls = false;
+    let order = Order::recheck().session("k");
+    world.redis.publish("ws4redis:control", order.to_json());
+    world.run();
+    who
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The ways in which a session ends.
 
+use ws4redis::Order;
 use ws4redis::close::Close;
 
 use crate::frames::{FINAL, TEXT, close, frame, unmasked};
+use crate::world::client::Request;
 use crate::world::{HERE, Who, World, ms};
 
 use super::identity::{brief, with_tokens};
@@ -15,10 +17,14 @@ fn ended_for(ending: Close) -> (World, Who) {
         if ending == Close::Expired {
             with_tokens(config);
         }
+        config.control.unsigned = true;
     });
     let ann = match ending {
         Close::Expired => world.ask(HERE, &brief()),
-        _ => world.connect("/ws/f?subscribe-broadcast&publish-broadcast"),
+        _ => {
+            let request = Request::to("/ws/f?subscribe-broadcast&publish-broadcast");
+            world.ask(HERE, &request.cookie("sessionid=k"))
+        }
     };
     world.run();
     let client = &mut world.clients[ann];
@@ -54,6 +60,14 @@ fn ended_for(ending: Close) -> (World, Who) {
             world.cut();
         }
         Close::Expired => world.advance(ms(60_000)),
+        Close::Revoked => {
+            let order = Order::disconnect().session("k");
+            world.redis.publish("ws4redis:control", order.to_json());
+        }
+        Close::Recheck => {
+            let order = Order::recheck().session("k");
+            world.redis.publish("ws4redis:control", order.to_json());
+        }
         Close::Drain => world.hub.drain(world.now),
     }
     world.run();

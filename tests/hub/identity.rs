@@ -14,7 +14,7 @@ use ws4redis::report::Report;
 use crate::world::client::Request;
 use crate::world::{HERE, UNIX, Who, World, ms};
 
-const KEY: &str = "a key for tests, of thirty-two bytes or so";
+pub(super) const KEY: &str = "a key for tests, of thirty-two bytes or so";
 const TARGET: &str = "/ws/f?subscribe-broadcast&subscribe-user&subscribe-group&publish-broadcast";
 
 /// Tokens count, and nothing else does.
@@ -28,7 +28,7 @@ fn with_signed_headers(config: &mut Config) {
     config.headers_secret = Some(said(KEY));
 }
 
-fn said(text: &str) -> KeyMaterial {
+pub(super) fn said(text: &str) -> KeyMaterial {
     KeyMaterial {
         path: None,
         text: Secret::new(text.to_owned()),
@@ -36,7 +36,7 @@ fn said(text: &str) -> KeyMaterial {
 }
 
 /// A token of these claims, which expires this many seconds from the beginning, without the leeway.
-fn token(key: &str, claims: &str, expires: i64) -> String {
+pub(super) fn token(key: &str, claims: &str, expires: i64) -> String {
     let expires = UNIX.as_secs() as i64 + expires;
     let encode = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
     let message = format!(
@@ -49,13 +49,18 @@ fn token(key: &str, claims: &str, expires: i64) -> String {
     format!("{message}.{signature}")
 }
 
-fn bearing(token: &str) -> Request {
+/// A client whose token says that it is this user.
+pub(super) fn bearing(user: &str) -> Request {
+    bears(&token(KEY, &format!(r#""sub":"{user}""#), 60))
+}
+
+pub(super) fn bears(token: &str) -> Request {
     Request::to(TARGET).with("Authorization", &format!("Bearer {token}"))
 }
 
 /// A client whose token is over after a minute.
 pub(super) fn brief() -> Request {
-    bearing(&token(KEY, r#""sub":"ann""#, 30))
+    bears(&token(KEY, r#""sub":"ann""#, 30))
 }
 
 /// The request of a proxy that signs what it says, this many seconds ago.
@@ -106,7 +111,7 @@ fn a_token_says_who_it_is_wherever_it_stands_and_is_never_echoed() {
     let all = ["broadcast:f", "group:staff:f", "user:john:f"];
     let protocols = format!("chat, bearer, {john}");
     for request in [
-        bearing(&john),
+        bears(&john),
         Request::to(TARGET).with("Sec-WebSocket-Protocol", &protocols),
         Request::to(TARGET).cookie(&format!("jwt={john}")),
         Request::to(&format!("{TARGET}&token={john}")),
@@ -139,7 +144,7 @@ fn who_has_no_token_is_nobody_and_who_has_a_bad_one_is_refused_and_the_log_says_
         (token(KEY, r#""sub":7"#, 60), "claims"),
         (none.to_owned(), "not a signed"),
     ] {
-        let (status, told) = heard(HERE, with_tokens, &bearing(&token)).unwrap_err();
+        let (status, told) = heard(HERE, with_tokens, &bears(&token)).unwrap_err();
         assert!(status == 403 && told.contains(why), "{status} {told}");
         assert!(!told.contains(&token));
     }
@@ -153,7 +158,7 @@ fn a_token_narrows_the_flags_and_adds_channels_outright() {
         60,
     );
     let mut world = World::new(with_tokens);
-    let who = asked(&mut world, HERE, &bearing(&narrow));
+    let who = asked(&mut world, HERE, &bears(&narrow));
     let heard = ["broadcast:f", "news", "user:john:f"];
     assert!(world.redis.heard().iter().eq(&heard));
     world.clients[who].say("hello");
@@ -165,15 +170,11 @@ fn a_token_narrows_the_flags_and_adds_channels_outright() {
 #[test]
 fn a_session_ends_when_its_token_does_and_the_client_is_told_to_renew_it() {
     let mut world = World::new(with_tokens);
-    let brief = asked(
-        &mut world,
-        HERE,
-        &bearing(&token(KEY, r#""sub":"ann""#, 60)),
-    );
+    let brief = asked(&mut world, HERE, &bears(&token(KEY, r#""sub":"ann""#, 60)));
     let long = asked(
         &mut world,
         HERE,
-        &bearing(&token(KEY, r#""sub":"bob""#, 3_600)),
+        &bears(&token(KEY, r#""sub":"bob""#, 3_600)),
     );
     // The leeway is for both ends.
     world.advance(ms(89_000) - world.now.since(ws4redis::tick::Tick::ZERO));

@@ -54,14 +54,14 @@ fn a_redis_that_is_slow_for_less_than_a_second_is_forgiven() {
 #[test]
 fn the_delay_through_redis_is_measured() {
     let mut world = World::new(|_| {});
-    assert!(world.hub.tally().canary_delay.is_some());
+    assert!(world.hub.tally().link.canary_delay.is_some());
     // The next probe goes out one second after the last.
     world.advance(ms(999));
     world.redis.mood.stalls = true;
     world.advance(ms(101));
     world.redis.mood.stalls = false;
     world.run();
-    assert_eq!(world.hub.tally().canary_delay, Some(ms(100)));
+    assert_eq!(world.hub.tally().link.canary_delay, Some(ms(100)));
 }
 
 #[test]

@@ -8,13 +8,16 @@
 //! 4. When all is well again, the last thing that each client has of each channel is what is persisted there, or newer.
 //! 5. What clients say is published in their order, and twice only if the link broke in between.
 //! 6. Each session opens once and ends once, for a reason that it gave; the counts are those of the reports.
-//! 7. When everybody has gone, nothing is left: no session, no channel, no subscription, no byte.
+//! 7. Whoever was open when an order came that means it is closed for that, and nobody else is.
+//! 8. When everybody has gone, nothing is left: no session, no channel, no subscription, no byte.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ws4redis::Order;
 use ws4redis::close::Close;
 use ws4redis::peer::PeerId;
 use ws4redis::report::Report;
+use ws4redis::wire::order::Action;
 
 use super::BEAT;
 use super::player::{Persists, Player};
@@ -28,6 +31,8 @@ pub(super) struct Judge {
     pub(super) repeated: BTreeSet<String>,
     /// Channels that Redis has denied for a while, and their keys with them.
     pub(super) denied: BTreeSet<String>,
+    /// What was ordered, and at which place in the order of Redis.
+    pub(super) orders: Vec<(usize, Order)>,
     /// The byte budget is so small that even who reads may pay for it.
     is_tight: bool,
     /// On which channel each message was published, and at which places in the order of Redis.
@@ -45,6 +50,7 @@ impl Judge {
         Judge {
             repeated: BTreeSet::new(),
             denied: BTreeSet::new(),
+            orders: Vec::new(),
             is_tight,
             places: BTreeMap::new(),
             opened: BTreeSet::new(),
@@ -73,11 +79,12 @@ impl Judge {
         assert_eq!((tally.publish_queue, tally.queued_bytes), (0, 0));
         let published = world.redis.published.iter();
         let told = published.filter(|one| world.redis.was_delivered(one));
-        let told = told.filter(|one| !one.channel.contains("ws4redis:probe:"));
+        let told = told.filter(|one| !one.channel.contains("ws4redis:"));
         assert!(tally.messages_in >= told.count() as u64);
         let mut heard = BTreeSet::new();
         for player in players {
             let is_open = world.clients[player.who].is_open();
+            assert!(!is_open || !self.is_sent_away(world, player), "{player:?}");
             self.judge_numbers(world, player, is_open);
             if is_open {
                 heard.extend(player.hears.iter().cloned());
@@ -111,7 +118,7 @@ impl Judge {
         let all = world.redis.published.iter().enumerate();
         for (at, published) in all.skip(self.published_seen) {
             let text = String::from_utf8_lossy(&published.payload).into_owned();
-            if published.channel.contains("ws4redis:probe:") {
+            if published.channel.contains("ws4redis:") {
                 continue;
             }
             let channel = || (published.channel.clone(), Vec::new());
@@ -168,12 +175,29 @@ impl Judge {
             Close::PublishQueueFull | Close::PublishRefused => player.speaks_to.is_some(),
             Close::SubscribeRefused => !self.denied.is_disjoint(&player.hears),
             Close::Drain => true,
+            Close::Revoked => self.is_meant(player, Action::Disconnect),
+            Close::Recheck => self.is_meant(player, Action::Recheck),
             Close::Protocol | Close::NotUtf8 | Close::TooFast | Close::TooBig | Close::Expired => {
                 false
             }
         };
         let (who, good) = (player.who, player.is_good);
         assert!(may, "{who} (good: {good}) is closed for {close:?}");
+    }
+
+    /// Claim 7.
+    fn is_meant(&self, player: &Player, action: Action) -> bool {
+        let mut orders = self.orders.iter();
+        orders.any(|(_, order)| order.action == action && player.is_meant_by(order))
+    }
+
+    /// Did the gateway hear an order that means it after its 101?
+    fn is_sent_away(&self, world: &World, player: &Player) -> bool {
+        let since = world.clients[player.who].answered_after;
+        let published = &world.redis.published;
+        self.orders.iter().any(|(at, order)| {
+            *at >= since && world.redis.was_delivered(&published[*at]) && player.is_meant_by(order)
+        })
     }
 
     /// Claims 1 to 3.

@@ -1,7 +1,7 @@
 //! The seeded simulation: a world in which everything goes wrong that can, and what must hold all the same.
 //!
 //! A run is its seed. Weighted actions are drawn: connects with random flags and identities, messages of clients and of
-//! several kinds of outside publishers, expiring keys, partial reads and writes, resets, slow and deaf readers, a link that
+//! several kinds of outside publishers, orders, expiring keys, partial reads and writes, resets, slow and deaf readers, a link that
 //! is cut, stalls, is refused, finds an empty Redis or one that takes no writes, time that is told late or early. The
 //! hub's own invariants are checked after every turn (see `World`); what clients and operators were promised is checked
 //! by `judge` after every step, and once more when all is well again and when everybody has gone.
@@ -15,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ws4redis::hub::Lost;
 use ws4redis::peer::{Door, From};
+use ws4redis::{Config, Order};
 
 use crate::world::redis::Mood;
 use crate::world::{HERE, Pace, World, ms};
@@ -69,6 +70,8 @@ struct Game {
     beats: bool,
     /// How the gateway persists what clients say.
     clients: Persists,
+    /// What it was told at the start.
+    config: Config,
     /// Until when something is wrong with Redis.
     trouble_until: ws4redis::tick::Tick,
     aloud: bool,
@@ -81,6 +84,7 @@ impl Game {
         let beats = random.bool();
         let clients = [Persists::Atomically, Persists::Sometimes][random.usize(0..2)];
         let prefix = ["", "site:"][random.usize(0..2)];
+        let mut told = Config::default();
         let mut world = World::seeded(seed, |config| {
             let limits = &mut config.limits;
             limits.queue_bytes_max = 16 << 10;
@@ -99,8 +103,10 @@ impl Game {
             } else {
                 0
             };
+            config.control.unsigned = true;
             config.heartbeat = beats.then(|| BEAT.to_owned());
             config.prefix = prefix.trim_end_matches(':').to_owned();
+            told = config.clone();
         });
         world.pace = Pace::Chance(random.fork());
         world.redis.mood.pushes_first = random.bool();
@@ -115,6 +121,7 @@ impl Game {
             prefix,
             beats,
             clients,
+            config: told,
             trouble_until,
             aloud,
         }
@@ -159,7 +166,8 @@ impl Game {
             66..80 => self.creep(),
             80..85 => self.go(),
             85..91 => self.read_or_not(),
-            91..94 => self.trouble(),
+            91..93 => self.trouble(),
+            93 => self.order(),
             94..96 => {
                 let channel = self.some_channel();
                 self.world.redis.expire(&channel);
@@ -169,12 +177,25 @@ impl Game {
                 self.world.elapsed();
                 "the clock is looked at early".to_owned()
             }
+            98 => self.reload(),
             _ => {
                 self.world.run();
                 self.world.now += ms(self.random.u64(0..400));
                 "the clock is looked at late".to_owned()
             }
         }
+    }
+
+    /// The configuration is read anew, and is another one, but not for those who play by any rules.
+    fn reload(&mut self) -> String {
+        let mut config = self.config.clone();
+        let limits = &mut config.limits;
+        limits.sessions_per_address_max = self.random.usize(0..2) * 1_000;
+        limits.ping_interval = ms(self.random.u64(4_000..5_000));
+        limits.publish_queue_age_max = ms(self.random.u64(2_000..3_000));
+        let max = limits.sessions_per_address_max;
+        self.world.hub.reload(self.world.now, Ok(config));
+        format!("it is reloaded: at most {max} sessions of an address")
     }
 
     /// Time passes in small steps while everything is on its way.
@@ -293,6 +314,29 @@ impl Game {
         let client = &mut self.world.clients[who];
         client.reads = !client.reads;
         format!("{who} reads: {}", client.reads)
+    }
+
+    /// The application takes something back.
+    fn order(&mut self) -> String {
+        let mut order = match self.random.bool() {
+            true => Order::disconnect(),
+            false => Order::recheck(),
+        };
+        order = match self.random.u8(0..4) {
+            0 => order.user("ann"),
+            1 => order.group("red"),
+            2 => order.session("0"),
+            _ => order.session("1"),
+        };
+        if self.random.u8(0..3) == 0 {
+            order = order.user("ann");
+        }
+        let channel = format!("{}ws4redis:control", self.prefix);
+        let json = order.to_json();
+        let at = self.world.redis.published.len();
+        self.world.redis.publish(&channel, &json);
+        self.judge.orders.push((at, order));
+        format!("the order {json}")
     }
 
     /// Something is wrong with Redis, for a while.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ws4redis::Order;
+
 use crate::world::Who;
 use crate::world::client::Request;
 
@@ -50,6 +52,10 @@ pub(super) struct Player {
     pub(super) echoes: bool,
     /// It comes from a peer whose identity headers are believed.
     pub(super) is_trusted: bool,
+    /// The session key that it has.
+    pub(super) session: Option<String>,
+    /// It is the user ann, of the group red.
+    pub(super) is_ann: bool,
     /// It reads, answers and stays: there is no reason to close it.
     pub(super) is_good: bool,
     /// How many of its frames were judged.
@@ -75,6 +81,8 @@ impl Player {
             said: Vec::new(),
             echoes: random.u8(0..3) == 0,
             is_trusted: random.bool(),
+            session: None,
+            is_ann: false,
             is_good: random.bool(),
             judged: 0,
             newest: BTreeMap::new(),
@@ -82,8 +90,10 @@ impl Player {
         };
         let mut names = vec![("broadcast", Some("broadcast".to_owned()))];
         let key = random.bool().then(|| random.u8(0..2));
+        player.session = key.map(|key| key.to_string());
         names.push(("session", key.map(|key| format!("session:{key}"))));
         let ann = player.is_trusted && random.bool();
+        player.is_ann = ann;
         names.push(("user", ann.then(|| "user:ann".to_owned())));
         names.push(("group", ann.then(|| "group:red".to_owned())));
         let mut flags = Vec::new();
@@ -113,5 +123,11 @@ impl Player {
             request = request.with("X-Ws4redis-Groups", "red");
         }
         (player, request)
+    }
+
+    /// Does this order mean it?
+    pub(super) fn is_meant_by(&self, order: &Order) -> bool {
+        let is_of_ann = order.user.is_some() || order.group.is_some();
+        (self.is_ann || !is_of_ann) && (order.session.is_none() || order.session == self.session)
     }
 }

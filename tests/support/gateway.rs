@@ -50,6 +50,16 @@ impl Gateway {
         Gateway::launch_by(Command::new(env!("CARGO_BIN_EXE_ws4redis")), arguments)
     }
 
+    /// As [`Gateway::start_embedded`], with these variables in its environment.
+    pub(crate) fn start_in(environment: &[(&str, &str)], arguments: &[&str]) -> Gateway {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ws4redis"));
+        command.envs(environment.iter().copied());
+        let arguments = [&["--embedded=127.0.0.1:0"], arguments].concat();
+        let gateway = Gateway::launch_by(command, &arguments);
+        gateway.wait_ready();
+        gateway
+    }
+
     /// As [`Gateway::start_embedded`], with so many open files allowed.
     pub(crate) fn start_with_descriptors(limit: u32, arguments: &[&str]) -> Gateway {
         let arguments = [&["--embedded=127.0.0.1:0"], arguments].concat();

@@ -10,6 +10,7 @@ pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod http;
+pub(crate) mod nginx;
 pub(crate) mod process;
 pub(crate) mod python;
 pub(crate) mod redis;

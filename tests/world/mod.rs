@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use ws4redis::close::Close;
 use ws4redis::hub::{Action, Hub, Lost, To};
-use ws4redis::peer::{Door, From, PeerId};
+use ws4redis::peer::{Door, From, PeerId, RedisOf};
 use ws4redis::report::Report;
 use ws4redis::tick::Tick;
 use ws4redis::{Config, RedisSubscriber};
@@ -28,6 +28,8 @@ use redis::Redis;
 pub(crate) struct World {
     pub(crate) hub: Hub,
     pub(crate) redis: Redis,
+    /// The one of Django's sessions, for a gateway that is told of it.
+    pub(crate) sessions: Redis,
     pub(crate) application: Application,
     pub(crate) clients: Vec<Client>,
     pub(crate) now: Tick,
@@ -39,6 +41,7 @@ pub(crate) struct World {
     /// Is the hub told of passing time when it asked for it? If not, it is told never.
     pub(crate) is_punctual: bool,
     link: Option<PeerId>,
+    sessions_link: Option<PeerId>,
     by_id: BTreeMap<PeerId, Who>,
     unwritten: VecDeque<Who>,
     cork: Vec<u8>,
@@ -93,6 +96,7 @@ impl World {
         World {
             hub: Hub::new(config, Box::new(RedisSubscriber), seed, UNIX).unwrap(),
             redis: Redis::default(),
+            sessions: Redis::default(),
             application: Application::default(),
             clients: Vec::new(),
             now: Tick::ZERO,
@@ -101,6 +105,7 @@ impl World {
             pace: Pace::Whole,
             is_punctual: true,
             link: None,
+            sessions_link: None,
             by_id: BTreeMap::new(),
             unwritten: VecDeque::new(),
             cork: Vec::new(),
@@ -166,6 +171,15 @@ impl World {
         }
     }
 
+    /// The connection to the Redis of Django's sessions breaks.
+    pub(crate) fn cut_sessions(&mut self) {
+        self.sessions.cut();
+        if let Some(id) = self.sessions_link {
+            self.hub.lost(self.now, id, Lost::Ended);
+            self.note();
+        }
+    }
+
     /// How a client's session ended, as reported; it may not have been reported twice.
     pub(crate) fn ending(&self, who: Who) -> Option<Close> {
         let mut endings = self.reports.iter().filter_map(|report| match report {
@@ -193,6 +207,7 @@ impl World {
         self.run();
         while self.now < until {
             let next = self.hub.deadline().into_iter().chain(self.redis.deadline());
+            let next = next.chain(self.sessions.deadline());
             let next = next.chain([until]).min().unwrap_or(until);
             assert!(next > self.now, "a deadline that has passed is still there");
             self.now = next.min(until);
@@ -203,7 +218,9 @@ impl World {
     /// One turn of the reactor; says whether something was done.
     pub(crate) fn turn(&mut self) -> bool {
         self.redis.elapsed(self.now);
+        self.sessions.elapsed(self.now);
         let mut busy = self.hear_redis();
+        busy |= self.hear_sessions();
         busy |= self.hear_application();
         busy |= self.hear_clients();
         busy |= self.elapse();
@@ -228,12 +245,27 @@ impl World {
         {
             let n = self.pace.some(waiting);
             let mut bytes = self.redis.take(n);
-            let losses = self.hub.tally().link_losses;
+            let losses = self.hub.tally().link.losses;
             self.hub.received(self.now, id, &mut bytes);
-            if self.hub.tally().link_losses > losses {
+            if self.hub.tally().link.losses > losses {
                 // Something in it ended the link. How much of it was heard before, nobody knows.
                 self.redis.retract(n);
             }
+            self.note();
+        }
+        waiting > 0
+    }
+
+    /// Bytes from the Redis of Django's sessions to the hub.
+    fn hear_sessions(&mut self) -> bool {
+        self.sessions.work();
+        let waiting = self.sessions.waiting();
+        if let Some(id) = self.sessions_link
+            && waiting > 0
+        {
+            let n = self.pace.some(waiting);
+            let mut bytes = self.sessions.take(n);
+            self.hub.received(self.now, id, &mut bytes);
             self.note();
         }
         waiting > 0
@@ -314,10 +346,14 @@ impl World {
                     Ok(()) => self.hub.connected(self.now, id),
                     Err(why) => self.hub.lost(self.now, id, Lost::Failed(why)),
                 },
-                Action::Connect(id, To::Redis) => {
-                    assert_eq!(self.link, None, "one link at a time");
-                    self.link = Some(id);
-                    match self.redis.connect() {
+                Action::Connect(id, To::Redis(of)) => {
+                    let (redis, link) = match of {
+                        RedisOf::Messages => (&mut self.redis, &mut self.link),
+                        RedisOf::Sessions => (&mut self.sessions, &mut self.sessions_link),
+                    };
+                    assert_eq!(*link, None, "one link at a time");
+                    *link = Some(id);
+                    match redis.connect() {
                         None => {}
                         Some(Ok(())) => self.hub.connected(self.now, id),
                         Some(Err(why)) => self.hub.lost(self.now, id, Lost::Failed(why)),
@@ -331,6 +367,10 @@ impl World {
                 Action::Drop(id) if self.link == Some(id) => {
                     self.link = None;
                     self.redis.cut();
+                }
+                Action::Drop(id) if self.sessions_link == Some(id) => {
+                    self.sessions_link = None;
+                    self.sessions.cut();
                 }
                 Action::Drop(id) if !self.by_id.contains_key(&id) => self.application.drop(id),
                 Action::Drop(id) => {
@@ -367,14 +407,19 @@ impl World {
             self.application.hear(id, &bytes[..n]);
             self.hub.sent(id, n);
         }
-        if self.link == Some(id) {
+        let links = [
+            (self.link, &mut self.redis),
+            (self.sessions_link, &mut self.sessions),
+        ];
+        let asked = links.into_iter().find(|(link, _)| *link == Some(id));
+        if let Some((_, redis)) = asked {
             loop {
                 let bytes = self.hub.pending(id, &mut self.cork);
                 if bytes.is_empty() {
                     return;
                 }
                 let n = self.pace.some(bytes.len()).max(1);
-                self.redis.hear(&bytes[..n]);
+                redis.hear(&bytes[..n]);
                 self.hub.sent(id, n);
             }
         }

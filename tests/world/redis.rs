@@ -200,12 +200,12 @@ impl Redis {
         said.filter(|said| said.starts_with(command)).count()
     }
 
-    /// Channels that the gateway hears now, but for its own probe.
+    /// Channels that the gateway hears now, but for its own.
     pub(crate) fn heard(&self) -> BTreeSet<String> {
         let channels = self.connection.iter().flat_map(|link| &link.channels);
         channels
             .map(|name| String::from_utf8_lossy(name).into_owned())
-            .filter(|name| !name.contains("ws4redis:probe:"))
+            .filter(|name| !name.contains("ws4redis:"))
             .collect()
     }
 
@@ -310,6 +310,11 @@ impl Redis {
         self.keys.clear();
     }
 
+    /// SET in another database.
+    pub(crate) fn set_in(&mut self, db: u32, key: &str, value: impl AsRef<[u8]>) {
+        self.write(db, key.as_bytes(), value.as_ref(), FOR_EVER);
+    }
+
     fn persist(&mut self, key: &[u8], value: &[u8]) {
         self.write(0, key, value, FOR_EVER);
     }
@@ -362,7 +367,7 @@ impl Redis {
         let is_write = matches!(&*name, "SET" | "SETEX");
         let loading = "LOADING Redis is loading the dataset in memory".to_owned();
         let refusal = match &self.mood.readonly {
-            _ if self.mood.loads && (is_write || name == "GET") => Some(loading),
+            _ if self.mood.loads && (is_write || matches!(&*name, "GET" | "PING")) => Some(loading),
             Some(why) if is_write => Some(why.clone()),
             _ => self.denial(&name, &words[1..]),
         };
@@ -453,6 +458,7 @@ impl Redis {
                 b"+OK\r\n".to_vec()
             }
             ("CLIENT", _) => b"+OK\r\n".to_vec(),
+            ("PING", [nonce]) => resp::bulk(nonce),
             ("MULTI", []) => {
                 connection.transaction = Some(Transaction::default());
                 b"+OK\r\n".to_vec()

@@ -102,12 +102,6 @@ def binary():
     return str(max(found, key=os.path.getmtime))
 
 
-def has_control():
-    """Does this gateway know the control channel?"""
-    usage = subprocess.run([binary(), "serve", "--help"], capture_output=True, text=True, check=True)
-    return "WS4REDIS_CONTROL_SECRET" in usage.stdout
-
-
 class Gateway:
     """A gateway, run as the site's settings say."""
 
@@ -116,8 +110,6 @@ class Gateway:
 
         self.socket = f"{folder}/gateway.sock"
         environment = {**gateway.environment(), "WS4REDIS_LISTEN": f"unix:{self.socket}", **variables}
-        if not has_control():
-            environment.pop("WS4REDIS_CONTROL_SECRET", None)
         self.log = Path(folder, "gateway.log")
         with self.log.open("w") as log:
             self.process = subprocess.Popen([binary(), "serve"], env=environment, stderr=log)
@@ -181,9 +173,6 @@ def john(django_user_model):
 @pytest.fixture
 def cut_off():
     """Waits until a client is closed, and says with which code."""
-    if not has_control():
-        pytest.skip("this gateway knows no control channel")
-
     def cut_off(client):
         with pytest.raises(ConnectionClosed):
             client.recv(timeout=DEADLINE)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import REDIS_SOCKET, SITE, binary, has_control, until
+from conftest import REDIS_SOCKET, SITE, binary, until
 
 PACKAGE = SITE.parent.parent
 
@@ -24,8 +24,6 @@ def manage(folder, *arguments, site=SITE, **variables):
         "WS4REDIS_BINARY": binary(),
         **variables,
     }
-    if not has_control():
-        environment["SITE_WITHOUT_CONTROL"] = "1"
     log = Path(folder, "log")
     with log.open("wb") as file:
         command = [sys.executable, "manage.py", "ws4redis", *arguments]

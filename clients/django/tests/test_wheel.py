@@ -9,7 +9,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from conftest import REDIS_SOCKET, ROOT, SITE, has_control, until
+from conftest import REDIS_SOCKET, ROOT, SITE, until
 
 WHEEL = os.environ.get("WS4REDIS_WHEEL")
 
@@ -30,8 +30,6 @@ def test_a_fresh_environment_has_the_gateway_and_the_package_and_a_site_runs_on_
         "SITE_REDIS_SOCKET": str(REDIS_SOCKET),
         "WS4REDIS_LISTEN": f"unix:{tmp_path}/gateway.sock",
     }
-    if not has_control():
-        environment["SITE_WITHOUT_CONTROL"] = "1"
 
     def said(*command):
         done = subprocess.run(command, cwd=SITE, env=environment, capture_output=True, text=True, check=False)

@@ -14,6 +14,7 @@ use tungstenite::protocol::WebSocketConfig;
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::{Error, Message, WebSocket};
 use ws4redis::Config;
+use ws4redis::close::Close;
 
 use super::arguments::Listen;
 use super::{Failure, note};
@@ -57,6 +58,7 @@ pub(super) fn run(arguments: Listen, config: &Config) -> Result<(), Failure> {
             End::Refused { status, .. } if !is_worth_another_try(status) => {
                 return Err(Failure::Failed(end.to_string()));
             }
+            End::SentAway { why } => return Err(Failure::Failed(why)),
             _ => {}
         }
         tries = if matches!(end, End::Lost { heard: true, .. }) {
@@ -83,6 +85,8 @@ enum End {
     },
     /// It was open, and is no longer.
     Lost { why: String, heard: bool },
+    /// What let us in was taken back; whoever comes again by itself is not welcome.
+    SentAway { why: String },
     /// As many messages as were asked for.
     Enough,
 }
@@ -97,7 +101,7 @@ impl std::fmt::Display for End {
                 )
             }
             End::Refused { status, line, .. } => write!(f, "refused with {status}: {line}"),
-            End::Lost { why, .. } => f.write_str(why),
+            End::Lost { why, .. } | End::SentAway { why } => f.write_str(why),
             End::Enough => Ok(()),
         }
     }
@@ -168,7 +172,11 @@ impl Listener {
                 Message::Close(frame) => {
                     let why = closed(frame.as_ref());
                     wait_for_end(socket);
-                    return Ok(End::Lost { why, heard });
+                    let code = frame.as_ref().map(|frame| u16::from(frame.code));
+                    return Ok(match code == Close::Revoked.code() {
+                        true => End::SentAway { why },
+                        false => End::Lost { why, heard },
+                    });
                 }
                 Message::Text(text) if Some(text.as_str()) == self.heartbeat.as_deref() => continue,
                 Message::Text(_) | Message::Binary(_) => {}
@@ -274,8 +282,11 @@ fn closed(frame: Option<&CloseFrame>) -> String {
         1008 => "we said more than we may",
         1009 => "a message was too big",
         1011 => "Redis refused what we said",
+        1012 if frame.reason == Close::Recheck.word() => "who we are is to be found out anew",
         1012 => "the gateway restarts",
         1013 => "we read too slowly, or Redis is away",
+        4401 => "what let us in has expired",
+        4403 => "what let us in was taken back",
         _ => "for a reason of its own",
     };
     let word: String = frame.reason.chars().filter(|c| !c.is_control()).collect();

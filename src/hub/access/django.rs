@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::testimony::Testimony;
 use crate::channel::Identity;
 use crate::config::{self, DjangoEngine, UsernameFallback};
-use crate::wire::django::{self, Bad, Engine, Secrets};
+use crate::wire::django::{self, Bad, Secrets};
 
 /// How a site's sessions are found and read.
 #[derive(Debug)]
 pub struct DjangoSessions {
-    engine: Engine,
+    engine: DjangoEngine,
     key_prefix: String,
     version: u32,
     secrets: Option<Secrets>,
@@ -24,12 +24,7 @@ impl DjangoSessions {
         let keys = config.secret_key.as_ref().map(|keys| keys.lines());
         let mut keys = keys.iter().flatten().map(|key| key.reveal().as_bytes());
         DjangoSessions {
-            engine: match config.engine {
-                DjangoEngine::RedisSessions => Engine::RedisSessions,
-                DjangoEngine::Cache => Engine::Cache,
-                DjangoEngine::CachedDb => Engine::CachedDb,
-                DjangoEngine::SignedCookies => Engine::SignedCookies,
-            },
+            engine: config.engine,
             key_prefix: config.key_prefix.clone(),
             version: config.version,
             secrets: keys.next().and_then(|key| Secrets::new(key, keys)),
@@ -40,7 +35,7 @@ impl DjangoSessions {
 
     /// Is the session in the cookie itself?
     pub(crate) fn is_in_cookie(&self) -> bool {
-        self.engine == Engine::SignedCookies
+        !self.engine.is_in_redis()
     }
 
     /// Where the session is that a client says it has; `None` if it cannot have it.

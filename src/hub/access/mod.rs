@@ -21,17 +21,20 @@ use thiserror::Error;
 
 use self::callback::Question;
 use self::django::DjangoSessions;
-use self::jwt::{Algorithm, JwtConfig, KeyError, Places, Verifier};
+use self::jwt::{JwtConfig, KeyError, Places, Verifier};
 use self::rules::Rules;
-use self::signed_headers::{SignedHeaders, SigningKeyError};
+use self::signed_headers::SignedHeaders;
 use self::subscriber::{Ask, Subscriber};
 use self::testimony::Testimony;
-use crate::config::{Config, Jwt, JwtAlgorithm, KeyMaterial, Source};
+use crate::channel::{self, Identity};
+use crate::config::{Config, Jwt, KeyMaterial, Secret, Source};
 use crate::limits::FACILITY_BYTES_MAX;
 use crate::peer::From;
 use crate::refusal::{Refusal, Refused};
 use crate::wire::django::Bad;
 use crate::wire::http::{self, Head, Upgrade};
+use crate::wire::order::OrderReader;
+use crate::wire::signature::{SigningKeyError, SigningKeys};
 
 /// What requests are judged by, made once from the configuration.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub struct Access {
     pub(crate) django: Option<DjangoSessions>,
     jwt: Option<(Verifier, Places)>,
     signed_headers: Option<SignedHeaders>,
+    /// What counts as an order on the control channel, where that is heard.
+    pub(crate) orders: Option<OrderReader>,
 }
 
 /// What is to be done to know who a client is, one source after the other.
@@ -74,6 +79,14 @@ pub enum AccessError {
         /// What is wrong with them.
         error: SigningKeyError,
     },
+    /// Those of the orders on the control channel.
+    #[error("the secret of [control]{}: {error}", shown(path))]
+    Control {
+        /// The file that they come from.
+        path: Option<PathBuf>,
+        /// What is wrong with them.
+        error: SigningKeyError,
+    },
 }
 
 /// What a request asks for, whoever asks.
@@ -100,6 +113,10 @@ pub struct Grant {
     pub echo: bool,
     /// From when on (since 1970) it is to have nothing.
     pub expires: Option<Duration>,
+    /// Who it is.
+    pub identity: Identity,
+    /// Channels that were named for it and are the gateways' own, so that it does not get them.
+    pub reserved: usize,
 }
 
 impl Access {
@@ -120,6 +137,7 @@ impl Access {
                 .then(|| DjangoSessions::new(&config.django)),
             jwt: jwt.map(|keys| verifier(keys, &config.jwt)).transpose()?,
             signed_headers: signed_headers.transpose()?,
+            orders: orders(config)?,
         })
     }
 
@@ -140,16 +158,24 @@ impl Access {
     }
 }
 
+fn orders(config: &Config) -> Result<Option<OrderReader>, AccessError> {
+    let control = &config.control;
+    let keys = control.secret.as_ref().map(|keys| {
+        let lines = keys.lines();
+        SigningKeys::new(lines.iter().map(Secret::reveal), control.max_age).map_err(|error| {
+            let path = keys.path.clone();
+            AccessError::Control { path, error }
+        })
+    });
+    let (channel, keys) = (channel::control(&config.prefix), keys.transpose()?);
+    let reader = || OrderReader::new(channel, keys, control.unsigned);
+    Ok(control.is_on().then(reader))
+}
+
 fn verifier(keys: &KeyMaterial, jwt: &Jwt) -> Result<(Verifier, Places), AccessError> {
-    let algorithm = |algorithm: &JwtAlgorithm| match algorithm {
-        JwtAlgorithm::Hs256 => Algorithm::Hs256,
-        JwtAlgorithm::Rs256 => Algorithm::Rs256,
-        JwtAlgorithm::Es256 => Algorithm::Es256,
-        JwtAlgorithm::EdDsa => Algorithm::EdDsa,
-    };
     let config = JwtConfig {
         keys: keys.text.clone(),
-        algorithms: jwt.algorithms.iter().map(algorithm).collect(),
+        algorithms: jwt.algorithms.clone(),
         issuer: jwt.issuer.clone(),
         audience: jwt.audience.clone(),
         leeway: jwt.leeway,
@@ -229,6 +255,12 @@ pub fn grant(
     // Named by who may name any; the rules are about what clients ask for.
     channels.subscribe.extend(testimony.subscribe);
     channels.publish.extend(testimony.publish);
+    let mut reserved = 0;
+    for names in [&mut channels.subscribe, &mut channels.publish] {
+        let named = names.len();
+        names.retain(|name| !channel::is_reserved(&config.prefix, name));
+        reserved += named - names.len();
+    }
     let channels_max = config.limits.channels_per_session_max;
     let subscribe = unique(channels.subscribe, channels_max)?;
     let publish = unique(channels.publish, channels_max - subscribe.len())?;
@@ -239,6 +271,8 @@ pub fn grant(
         facility: ask.facility,
         flags: ask.flags,
         expires: testimony.expires,
+        identity: ask.identity,
+        reserved,
     })
 }
 

@@ -1,7 +1,6 @@
 //! What Redis' answers mean, and what the operator should do about the bad ones.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -9,7 +8,7 @@ use super::link::Expected;
 use super::publishes::{Publish, Publishes};
 use crate::hub::channels::ChannelId;
 use crate::peer::PeerId;
-use crate::wire::resp::Reply;
+use crate::wire::resp::{Malformed, Reply};
 
 /// What Redis said, in the hub's terms.
 #[derive(Debug)]
@@ -25,6 +24,8 @@ pub(crate) enum Heard<'a> {
         channel: &'a [u8],
         payload: &'a [u8],
     },
+    /// Somebody spoke on the control channel.
+    Order(&'a [u8]),
     /// SUBSCRIBE is confirmed.
     Subscribed(ChannelId),
     /// SUBSCRIBE is refused.
@@ -43,8 +44,6 @@ pub(crate) enum Heard<'a> {
     Outlived(String),
     /// GET is refused.
     ValueRefused { channel: ChannelId, error: String },
-    /// The nonce is back.
-    Canary(Duration),
     /// A client's publish is done.
     Published,
     /// A client's publish is refused.
@@ -78,17 +77,11 @@ pub(crate) fn understand(
     expected: &mut VecDeque<Expected>,
 ) -> Result<Heard<'static>, GivenUp> {
     match (answered, reply) {
-        (Expected::Hello, Reply::Map(map)) => Ok(Heard::Version(version(&map))),
-        (Expected::Hello, Reply::Error(error)) => Err(GivenUp(greeting_advice(&error))),
-        (Expected::Select, Reply::Error(error)) => Err(GivenUp(format!(
-            "SELECT: {error}; name another database in the URL"
-        ))),
-        (Expected::Named, _) => Ok(Heard::Greeted),
         (Expected::Queued, Reply::Error(error)) => {
             publishes.queue_refused(error);
             Ok(Heard::Nothing)
         }
-        (Expected::Select | Expected::Ignored | Expected::Queued, _) => Ok(Heard::Nothing),
+        (Expected::Ignored | Expected::Queued, _) => Ok(Heard::Nothing),
         (Expected::Subscribed { channel, more }, Reply::Error(error)) => {
             // One error answers the whole command: nothing will confirm its further channels.
             let rest = expected.drain(..usize::from(more).min(expected.len()));
@@ -101,6 +94,10 @@ pub(crate) fn understand(
         }
         (Expected::Probe, Reply::Error(error)) => Err(GivenUp(format!(
             "SUBSCRIBE: {error}; let the user have the channels &*ws4redis:probe:*"
+        ))),
+        // Whoever asked for orders relies on them: to go on without would be to keep those who were sent away.
+        (Expected::Control, Reply::Error(error)) => Err(GivenUp(format!(
+            "SUBSCRIBE: {error}; let the user have the channel &*ws4redis:control, or leave [control] out"
         ))),
         (Expected::Canary, Reply::Error(error)) => Err(GivenUp(format!(
             "PUBLISH: {error}; let the user publish to *ws4redis:probe:*"
@@ -123,23 +120,45 @@ pub(crate) fn understand(
             };
             Ok(Heard::Value { channel, value })
         }
-        (Expected::Session(id), reply) => {
-            let stored = match reply {
-                Reply::Null => StoredSession::None,
-                Reply::Bulk(value) => StoredSession::Value(value),
-                Reply::Error(error) if error.starts_with("WRONGTYPE") => {
-                    StoredSession::Unreadable(format!("GET: {error}"))
-                }
-                Reply::Error(error) => {
-                    StoredSession::Untold(format!("GET of a session was answered with {error}"))
-                }
-                _ => StoredSession::Unreadable("GET: too large, or no string".to_owned()),
-            };
-            Ok(Heard::Session { id, stored })
-        }
+        (Expected::Session(id), reply) => Ok(session(id, reply)),
         (Expected::Published, reply) => published(reply, publishes),
+        (answered, reply) => greeting(answered, reply),
+    }
+}
+
+/// What the answer to a command of the greeting means.
+pub(super) fn greeting(answered: Expected, reply: Reply) -> Result<Heard<'static>, GivenUp> {
+    match (answered, reply) {
+        (Expected::Hello, Reply::Map(map)) => Ok(Heard::Version(version(&map))),
+        (Expected::Hello, Reply::Error(error)) => Err(GivenUp(greeting_advice(&error))),
+        (Expected::Select, Reply::Error(error)) => Err(GivenUp(format!(
+            "SELECT: {error}; name another database in the URL"
+        ))),
+        (Expected::Select, _) => Ok(Heard::Nothing),
+        (Expected::Named, _) => Ok(Heard::Greeted),
         (answered, _) => Err(unexpected("another answer", Some(answered))),
     }
+}
+
+/// What the answer to the GET of a session means.
+pub(super) fn session(id: PeerId, reply: Reply) -> Heard<'static> {
+    let stored = match reply {
+        Reply::Null => StoredSession::None,
+        Reply::Bulk(value) => StoredSession::Value(value),
+        Reply::Error(error) if error.starts_with("WRONGTYPE") => {
+            StoredSession::Unreadable(format!("GET: {error}"))
+        }
+        Reply::Error(error) => {
+            StoredSession::Untold(format!("GET of a session was answered with {error}"))
+        }
+        _ => StoredSession::Unreadable("GET: too large, or no string".to_owned()),
+    };
+    Heard::Session { id, stored }
+}
+
+/// What came is not RESP, so nothing after it can be read.
+pub(super) fn no_resp(malformed: Malformed) -> GivenUp {
+    GivenUp(format!("it does not speak RESP: {malformed}"))
 }
 
 /// Redis said what it was not asked for: whatever it is, the order of answers is lost, and all that hangs on it.

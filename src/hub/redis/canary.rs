@@ -1,4 +1,5 @@
-//! Is the link really alive? A nonce goes to our own probe channel, through the real path and back.
+//! Is the link really alive? A nonce goes through the real path and back: to our own probe channel, or where nothing
+//! is published, with PING.
 //!
 //! A TCP connection to a stopped, wedged or unplugged Redis looks healthy for many minutes. So every second
 //! a nonce is published; one that is not back after half a second is missed and a second one follows at once;
@@ -10,9 +11,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use crate::channel;
 use crate::tick::Tick;
 
 /// Between a nonce that came back and the next.
@@ -24,18 +22,20 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const BUSY: Duration = Duration::from_secs(15);
 
 /// The probe of one link.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Canary {
-    channel: Bytes,
     serial: u64,
     /// When bytes came last, or lay unread.
     alive: Tick,
     state: State,
+    proven: bool,
+    delay: Option<Duration>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum State {
     /// No link, or not yet greeted.
+    #[default]
     Off,
     /// The last nonce came back.
     Resting { next: Tick },
@@ -48,26 +48,21 @@ enum State {
 pub(crate) enum Verdict {
     /// Nothing yet.
     Wait,
-    /// Publish this nonce.
-    Publish(String),
+    /// Send this nonce on its way.
+    Send(String),
     /// Two were missed: the link is dead.
     Dead,
 }
 
 impl Canary {
-    /// `random` tells this gateway's probe from those of others on the same Redis.
-    pub(crate) fn new(prefix: &str, random: u64) -> Canary {
-        Canary {
-            channel: Bytes::from(channel::probe(prefix, random)),
-            serial: 0,
-            alive: Tick::ZERO,
-            state: State::Off,
-        }
+    /// Has a nonce gone through this link and come back?
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven
     }
 
-    /// The probe channel.
-    pub(crate) fn channel(&self) -> &Bytes {
-        &self.channel
+    /// How long the last one was away.
+    pub(crate) fn delay(&self) -> Option<Duration> {
+        self.delay
     }
 
     /// The link is greeted.
@@ -77,6 +72,7 @@ impl Canary {
 
     /// The link is gone.
     pub(crate) fn stop(&mut self) {
+        self.proven = false;
         self.state = State::Off;
     }
 
@@ -104,7 +100,7 @@ impl Canary {
         };
         self.serial += 1;
         self.state = State::Flying { sent: now, before };
-        Verdict::Publish(self.serial.to_string())
+        Verdict::Send(self.serial.to_string())
     }
 
     /// Bytes came or lie unread, whatever they say.
@@ -112,22 +108,26 @@ impl Canary {
         self.alive = now;
     }
 
-    /// A nonce came back: how long was it away? `None` if it is none that we wait for.
-    pub(crate) fn heard(&mut self, now: Tick, nonce: &[u8]) -> Option<Duration> {
+    /// A nonce came back. One that we do not wait for proves nothing.
+    pub(crate) fn heard(&mut self, now: Tick, nonce: &[u8]) {
         let State::Flying { sent, before } = self.state else {
-            return None;
+            return;
         };
-        let serial: u64 = std::str::from_utf8(nonce).ok()?.parse().ok()?;
-        // The first of two may be late and still be back in time: it proves the path as well.
-        let went = if serial == self.serial {
-            sent
-        } else {
-            before.filter(|_| serial + 1 == self.serial)?
+        let said = std::str::from_utf8(nonce).ok();
+        let serial: Option<u64> = said.and_then(|nonce| nonce.parse().ok());
+        let went = match serial {
+            Some(serial) if serial == self.serial => Some(sent),
+            // The first of two may be late and still be back in time: it proves the path as well.
+            Some(serial) if serial.checked_add(1) == Some(self.serial) => before,
+            _ => None,
         };
-        self.state = State::Resting {
-            next: sent + PERIOD,
-        };
-        Some(now.since(went))
+        if let Some(went) = went {
+            self.proven = true;
+            self.delay = Some(now.since(went));
+            self.state = State::Resting {
+                next: sent + PERIOD,
+            };
+        }
     }
 }
 
@@ -141,10 +141,13 @@ mod tests {
 
     #[test]
     fn a_link_that_stalls_just_after_an_answer_is_dead_within_two_seconds() {
-        let mut canary = Canary::new("", 1);
+        let mut canary = Canary::default();
         canary.start(at(0));
-        assert_eq!(canary.elapsed(at(0)), Verdict::Publish("1".into()));
-        assert_eq!(canary.heard(at(1), b"1"), Some(Duration::from_millis(1)));
+        assert_eq!(canary.elapsed(at(0)), Verdict::Send("1".into()));
+        assert!(!canary.is_proven());
+        canary.heard(at(1), b"1");
+        assert!(canary.is_proven());
+        assert_eq!(canary.delay(), Some(Duration::from_millis(1)));
         let dead = loop {
             let now = canary.deadline().unwrap();
             if canary.elapsed(now) == Verdict::Dead {
@@ -157,29 +160,34 @@ mod tests {
 
     #[test]
     fn one_missed_nonce_is_forgiven_even_if_it_comes_late() {
-        let mut canary = Canary::new("p", 1);
-        assert_eq!(
-            canary.channel().as_ref(),
-            b"p:ws4redis:probe:0000000000000001"
-        );
+        let mut canary = Canary::default();
         canary.start(at(0));
         canary.elapsed(at(0));
-        assert_eq!(canary.elapsed(at(500)), Verdict::Publish("2".into()));
-        assert_eq!(
-            canary.heard(at(600), b"1"),
-            Some(Duration::from_millis(600))
-        );
-        assert_eq!(canary.heard(at(601), b"2"), None);
+        assert_eq!(canary.elapsed(at(500)), Verdict::Send("2".into()));
+        canary.heard(at(600), b"1");
+        canary.heard(at(601), b"2");
+        assert_eq!(canary.delay(), Some(Duration::from_millis(600)));
         assert_eq!(canary.elapsed(at(1499)), Verdict::Wait);
-        assert_eq!(canary.elapsed(at(1500)), Verdict::Publish("3".into()));
+        assert_eq!(canary.elapsed(at(1500)), Verdict::Send("3".into()));
+    }
+
+    #[test]
+    fn what_is_no_nonce_of_ours_proves_nothing() {
+        let mut canary = Canary::default();
+        canary.heard(at(0), b"1");
+        canary.start(at(0));
+        canary.elapsed(at(0));
+        for nonce in [&b""[..], b"0", b"2", b"\xff", b"18446744073709551615"] {
+            canary.heard(at(1), nonce);
+        }
+        assert!(!canary.is_proven());
     }
 
     #[test]
     fn a_nonce_behind_a_burst_is_waited_for_while_bytes_come_but_not_for_ever() {
-        let at = |ms: u64| Tick::new(Duration::from_millis(ms));
-        let mut canary = Canary::new("", 1);
+        let mut canary = Canary::default();
         canary.start(at(0));
-        assert!(matches!(canary.elapsed(at(0)), Verdict::Publish(_)));
+        assert!(matches!(canary.elapsed(at(0)), Verdict::Send(_)));
         for ms in (0..4_000).step_by(400) {
             canary.alive(at(ms));
             assert_eq!(canary.elapsed(at(ms + 399)), Verdict::Wait);

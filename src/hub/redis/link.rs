@@ -1,4 +1,5 @@
-//! One connection to Redis, from the try to connect until it is lost: down → connecting → up.
+//! The link to one Redis: down → connecting → up, and down again. What all links do stands here: greet, prove that
+//! they live, back off. What else is said on one is its owner's.
 //!
 //! What is sent and what is expected in answer live in [`Up`] and die with it, so nothing of a lost link
 //! can be mistaken for the next one's.
@@ -6,9 +7,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::answers::GivenUp;
+use super::canary::{Canary, Verdict};
+use crate::config::Redis as Credentials;
 use crate::hub::channels::ChannelId;
+use crate::hub::outage::Told;
 use crate::limits::{REPLY_DEPTH_MAX, REPLY_ELEMENTS_MAX};
 use crate::peer::PeerId;
+use crate::report::LinkTally;
 use crate::tick::Tick;
 use crate::wire::resp::{self, ReplyLimits, ReplyReader};
 
@@ -19,9 +25,23 @@ const BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// From the try to connect until Redis has greeted.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// A link, and what outlives its connections.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(super) state: State,
+    pub(super) canary: Canary,
+    credentials: Credentials,
+    bulk_bytes_max: usize,
+    random: fastrand::Rng,
+    losses: u64,
+    /// Commands of connections that are lost.
+    commands: u64,
+    pub(crate) told: Told,
+}
+
 /// The link's life.
 #[derive(Debug)]
-pub(crate) enum Link {
+pub(super) enum State {
     /// Nothing, until the next try.
     Down { retry_at: Tick, tries: u32 },
     /// The reactor connects.
@@ -44,6 +64,7 @@ pub(crate) struct Up {
     sent: usize,
     dirty: bool,
     tries: u32,
+    commands: u64,
 }
 
 /// The first exchange on a link: HELLO, SELECT, CLIENT SETNAME. Nothing else is said before all are answered, or it
@@ -73,8 +94,12 @@ pub(crate) enum Expected {
     Unsubscribed,
     /// The confirmation of the probe channel.
     Probe,
+    /// The confirmation of the control channel.
+    Control,
     /// PUBLISH of a nonce.
     Canary,
+    /// PING with a nonce.
+    Ping,
     /// GET.
     Value(ChannelId),
     /// GET, of a session of Django, for this client.
@@ -88,28 +113,34 @@ pub(crate) enum Expected {
 }
 
 impl Link {
-    /// A link that is to be tried at once.
-    pub(crate) fn new() -> Link {
-        Link::Down {
-            retry_at: Tick::ZERO,
-            tries: 0,
+    /// A link that is to be tried at once. `bulk_bytes_max` bounds the values that are read on it.
+    pub(crate) fn new(redis: &Credentials, bulk_bytes_max: usize, random: fastrand::Rng) -> Link {
+        Link {
+            state: State::Down {
+                retry_at: Tick::ZERO,
+                tries: 0,
+            },
+            canary: Canary::default(),
+            credentials: redis.clone(),
+            bulk_bytes_max,
+            random,
+            losses: 0,
+            commands: 0,
+            told: Told::default(),
         }
     }
 
     pub(crate) fn id(&self) -> Option<PeerId> {
-        match self {
-            Link::Down { .. } => None,
-            Link::Connecting { id, .. } => Some(*id),
-            Link::Up(up) => Some(up.id),
+        match &self.state {
+            State::Down { .. } => None,
+            State::Connecting { id, .. } => Some(*id),
+            State::Up(up) => Some(up.id),
         }
     }
 
     /// The clients that wait for an answer about themselves.
     pub(crate) fn awaited_by(&self) -> Vec<PeerId> {
-        let expected = match self {
-            Link::Up(up) => up.expected.iter(),
-            _ => return Vec::new(),
-        };
+        let expected = self.up().into_iter().flat_map(|up| &up.expected);
         let sessions = expected.filter_map(|expected| match expected {
             Expected::Session(id) => Some(*id),
             _ => None,
@@ -117,49 +148,81 @@ impl Link {
         sessions.collect()
     }
 
-    /// Connected and greeted.
-    pub(crate) fn greeted(&mut self) -> Option<&mut Up> {
-        match self {
-            Link::Up(up) if up.is_greeted() => Some(up),
+    /// Connected.
+    pub(crate) fn up(&self) -> Option<&Up> {
+        match &self.state {
+            State::Up(up) => Some(up),
             _ => None,
         }
     }
 
+    /// Connected.
+    pub(crate) fn up_mut(&mut self) -> Option<&mut Up> {
+        match &mut self.state {
+            State::Up(up) => Some(up),
+            _ => None,
+        }
+    }
+
+    /// Connected and greeted.
+    pub(crate) fn greeted(&mut self) -> Option<&mut Up> {
+        self.up_mut().filter(|up| up.is_greeted())
+    }
+
     pub(crate) fn is_greeted(&self) -> bool {
-        matches!(self, Link::Up(up) if up.is_greeted())
+        self.up().is_some_and(Up::is_greeted)
+    }
+
+    /// Has a nonce gone through it and come back?
+    pub(crate) fn is_proven(&self) -> bool {
+        self.canary.is_proven()
+    }
+
+    pub(crate) fn tally(&self) -> LinkTally {
+        LinkTally {
+            ready: self.is_proven(),
+            losses: self.losses,
+            canary_delay: self.canary.delay(),
+            commands: self.commands + self.up().map_or(0, |up| up.commands),
+        }
     }
 
     pub(crate) fn deadline(&self) -> Option<Tick> {
-        match self {
-            Link::Down { retry_at, .. } => Some(*retry_at),
-            Link::Connecting { until, .. } => Some(*until),
-            Link::Up(up) => match up.greeting {
+        match &self.state {
+            State::Down { retry_at, .. } => Some(*retry_at),
+            State::Connecting { until, .. } => Some(*until),
+            State::Up(up) => match up.greeting {
                 Greeting::Until(until) => Some(until),
-                Greeting::Over(_) => None,
+                Greeting::Over(_) => self.canary.deadline(),
             },
         }
     }
 
+    /// Is it time for the next try?
+    pub(crate) fn is_due(&self, now: Tick) -> bool {
+        matches!(self.state, State::Down { retry_at, .. } if retry_at <= now)
+    }
+
     /// The reactor was asked to connect.
     pub(crate) fn connecting(&mut self, now: Tick, id: PeerId) {
-        *self = Link::Connecting {
+        self.state = State::Connecting {
             id,
             until: now + GREETING_TIMEOUT,
             tries: self.tries(),
         };
     }
 
-    /// It did.
-    pub(crate) fn connected(&mut self, now: Tick, bulk_bytes_max: usize) -> Option<&mut Up> {
-        let Link::Connecting { id, tries, .. } = *self else {
-            return None;
+    /// It did: greet.
+    pub(crate) fn connected(&mut self, now: Tick) {
+        let State::Connecting { id, tries, .. } = self.state else {
+            return;
         };
         let limits = ReplyLimits {
-            bulk_bytes_max,
+            bulk_bytes_max: self.bulk_bytes_max,
             depth_max: REPLY_DEPTH_MAX,
             elements_max: REPLY_ELEMENTS_MAX,
         };
-        *self = Link::Up(Box::new(Up {
+        let mut up = Box::new(Up {
             id,
             reader: ReplyReader::new(limits),
             expected: VecDeque::new(),
@@ -169,25 +232,66 @@ impl Link {
             sent: 0,
             dirty: false,
             tries,
-        }));
-        match self {
-            Link::Up(up) => Some(up),
-            _ => None,
+            commands: 0,
+        });
+        up.greet(&self.credentials);
+        self.state = State::Up(up);
+    }
+
+    /// The greeting is over. Returns Redis' version, as it says.
+    pub(crate) fn begin(&mut self, now: Tick) -> Option<String> {
+        let up = self.up_mut()?;
+        up.greeting = Greeting::Over(now);
+        let version = std::mem::take(&mut up.version);
+        self.canary.start(now);
+        Some(version)
+    }
+
+    /// What is due: a nonce to send, if there is one.
+    pub(crate) fn elapsed(&mut self, now: Tick) -> Result<Option<String>, GivenUp> {
+        match &self.state {
+            State::Connecting { until, .. } if *until <= now => {
+                return Err(GivenUp(
+                    "no connection within 2 s; is the address right?".into(),
+                ));
+            }
+            State::Up(up) if matches!(up.greeting, Greeting::Until(until) if until <= now) => {
+                return Err(GivenUp(
+                    "it accepts connections but does not answer; is it stuck?".into(),
+                ));
+            }
+            _ => {}
+        }
+        match self.canary.elapsed(now) {
+            Verdict::Wait => Ok(None),
+            Verdict::Send(nonce) => Ok(Some(nonce)),
+            Verdict::Dead => Err(GivenUp("two probes did not come back within 1 s".into())),
         }
     }
 
-    /// It is lost. Waits between half of the backoff and all of it; `jitter` is in 0..1. Returns the wait.
-    pub(crate) fn lost(&mut self, now: Tick, jitter: f64) -> Duration {
+    /// Takes the bytes that came.
+    pub(crate) fn feed(&mut self, now: Tick, bytes: &[u8]) {
+        self.canary.alive(now);
+        if let State::Up(up) = &mut self.state {
+            up.reader.feed(bytes);
+        }
+    }
+
+    /// It is lost. Waits between half of the backoff and all of it. Returns the wait.
+    pub(crate) fn lost(&mut self, now: Tick) -> Duration {
         // One that greets and then fails, as a replica does to which we want to write, is no reason to hurry.
-        let tries = match self {
-            Link::Up(up) if up.has_stood(now) => 0,
+        let tries = match &self.state {
+            State::Up(up) if up.has_stood(now) => 0,
             _ => self.tries(),
         };
+        self.commands += self.up().map_or(0, |up| up.commands);
+        self.losses += 1;
+        self.canary.stop();
         let backoff = BACKOFF_MIN
             .saturating_mul(1 << tries.min(10))
             .min(BACKOFF_MAX);
-        let wait = backoff.mul_f64(0.5 + jitter / 2.0);
-        *self = Link::Down {
+        let wait = backoff.mul_f64(0.5 + self.random.f64() / 2.0);
+        self.state = State::Down {
             retry_at: now + wait,
             tries: tries.saturating_add(1),
         };
@@ -195,17 +299,34 @@ impl Link {
     }
 
     fn tries(&self) -> u32 {
-        match self {
-            Link::Down { tries, .. } | Link::Connecting { tries, .. } => *tries,
-            Link::Up(up) => up.tries,
+        match &self.state {
+            State::Down { tries, .. } | State::Connecting { tries, .. } => *tries,
+            State::Up(up) => up.tries,
         }
     }
 }
 
 impl Up {
-    /// The greeting is over.
-    pub(crate) fn greeted(&mut self, now: Tick) {
-        self.greeting = Greeting::Over(now);
+    fn greet(&mut self, redis: &Credentials) {
+        match &redis.password {
+            Some(password) => {
+                let user = redis.username.as_deref().unwrap_or("default");
+                let words: [&[u8]; 5] = [
+                    b"HELLO",
+                    b"3",
+                    b"AUTH",
+                    user.as_bytes(),
+                    password.reveal().as_bytes(),
+                ];
+                self.send(&words, Expected::Hello);
+            }
+            None => self.send(&[b"HELLO", b"3"], Expected::Hello),
+        }
+        if redis.db != 0 {
+            let db = redis.db.to_string();
+            self.send(&[b"SELECT", db.as_bytes()], Expected::Select);
+        }
+        self.send(&[b"CLIENT", b"SETNAME", b"ws4redis"], Expected::Named);
     }
 
     fn is_greeted(&self) -> bool {
@@ -221,6 +342,7 @@ impl Up {
     pub(crate) fn send(&mut self, words: &[&[u8]], expected: Expected) {
         resp::command(&mut self.out, words);
         self.dirty = true;
+        self.commands += 1;
         self.expected.push_back(expected);
     }
 
@@ -230,6 +352,7 @@ impl Up {
         words.extend(channels.iter().map(|(_, name)| name));
         resp::command(&mut self.out, &words);
         self.dirty = true;
+        self.commands += 1;
         for (at, (channel, _)) in channels.iter().enumerate() {
             let more = u16::try_from(channels.len() - 1 - at).unwrap_or(u16::MAX);
             self.expected.push_back(Expected::Subscribed {

@@ -1,30 +1,34 @@
-//! Redis, as the hub sees it: one link that subscribes, asks and publishes, and the memory that survives it.
+//! Redis, as the hub sees it: one link that subscribes, asks and publishes, and the memory that survives it. Beside
+//! it may stand a second one to where Django keeps its sessions.
 //!
-//! Everything is said on one connection in RESP3, so Redis itself puts our questions' answers and the live
-//! messages in one order. [`Redis::hear`] tells the hub what was said; the link remembers for each command what its
-//! answer means ([`link::Expected`]), because answers come in the order of commands.
+//! Everything about messages is said on one connection in RESP3, so Redis itself puts our questions' answers and the
+//! live messages in one order. [`Redis::hear`] tells the hub what was said; the link remembers for each command what
+//! its answer means ([`link::Expected`]), because answers come in the order of commands.
 
 pub(crate) mod answers;
 pub(crate) mod canary;
 pub(crate) mod link;
 pub(crate) mod publishes;
+mod sessions;
 pub(crate) mod snapshots;
 pub(crate) mod subscriptions;
 
 use std::collections::VecDeque;
-use std::time::Duration;
+
+use bytes::Bytes;
 
 use self::answers::{GivenUp, Heard};
-use self::canary::{Canary, Verdict};
-use self::link::{Expected, Greeting, Link, Up};
+use self::link::{Expected, Link, State, Up};
 use self::publishes::{Publish, Publishes};
+use self::sessions::Sessions;
 use self::snapshots::{Kept, Later};
 use self::subscriptions::Subscription;
 use super::channels::{ChannelId, Channels};
-
-use crate::config::{Config, Redis as Credentials};
+use crate::channel;
+use crate::config::Config;
 use crate::limits::Limits;
-use crate::peer::PeerId;
+use crate::peer::{PeerId, RedisOf};
+use crate::refusal::{Refusal, Refused};
 use crate::tick::Tick;
 use crate::wire::resp::Incoming;
 
@@ -32,62 +36,87 @@ use crate::wire::resp::Incoming;
 /// them, so a batch is a bound on that.
 const CATCH_UP_BATCH: usize = 256;
 
-/// The link and what is owed to Redis.
+/// The links and what is owed to Redis.
 #[derive(Debug)]
 pub(crate) struct Redis {
+    /// The one of the messages.
     pub(crate) link: Link,
+    sessions: Option<Sessions>,
     pub(crate) publishes: Publishes,
     pub(crate) later: Later,
     pub(crate) kept: Kept,
     /// Why the link is to be given up when all that it said is heard.
     pub(crate) outlived: Option<String>,
-    credentials: Credentials,
     expire: String,
     limits: Limits,
-    canary: Canary,
-    proven: bool,
+    /// The channel by which the link is proven.
+    probe: Bytes,
+    /// The control channel, if it is heard.
+    control: Option<Bytes>,
     /// Channels still to be subscribed since the link came back, and the answers awaited of the last batch.
     catching_up: VecDeque<ChannelId>,
     awaited: usize,
-    random: fastrand::Rng,
-    commands: u64,
 }
 
 impl Redis {
     pub(crate) fn new(config: &Config, mut random: fastrand::Rng) -> Redis {
+        let sessions = config.sessions_redis();
+        // Its number tells this gateway's probe from those of others on the same Redis.
+        let probe = channel::probe(&config.prefix, random.u64(..));
         Redis {
-            link: Link::new(),
+            link: Link::new(
+                &config.redis,
+                config.limits.redis_message_bytes_max,
+                random.fork(),
+            ),
+            sessions: sessions.map(|redis| Sessions::new(redis, config, random)),
             publishes: Publishes::default(),
             later: Later::default(),
             kept: Kept::default(),
             outlived: None,
-            credentials: config.redis.clone(),
             expire: config.expire.to_string(),
             limits: config.limits.clone(),
-            canary: Canary::new(&config.prefix, random.u64(..)),
-            proven: false,
+            probe: Bytes::from(probe),
+            control: (config.control.is_on()).then(|| channel::control(&config.prefix).into()),
             catching_up: VecDeque::new(),
             awaited: 0,
-            random,
-            commands: 0,
         }
     }
 
-    /// Has a nonce gone through this link and come back?
-    pub(crate) fn is_proven(&self) -> bool {
-        self.proven
+    /// What is said from now on is said as this has it. Where Redis is, and what its link may bring, stays. A link for
+    /// Django's sessions is added if it is needed only now; one that is not needed any more may still owe answers.
+    pub(crate) fn reload(&mut self, config: &Config, random: fastrand::Rng) {
+        self.expire = config.expire.to_string();
+        self.limits = config.limits.clone();
+        match (&mut self.sessions, config.sessions_redis()) {
+            (Some(sessions), _) => sessions.reload(config),
+            (none, Some(redis)) => *none = Some(Sessions::new(redis, config, random)),
+            (None, None) => {}
+        }
     }
 
-    /// Commands sent so far.
-    pub(crate) fn commands(&self) -> u64 {
-        self.commands
+    /// A link, if there is that one.
+    pub(crate) fn link_of(&self, of: RedisOf) -> Option<&Link> {
+        match of {
+            RedisOf::Messages => Some(&self.link),
+            RedisOf::Sessions => self.sessions.as_ref().map(|sessions| &sessions.link),
+        }
+    }
+
+    /// A link, if there is that one.
+    pub(crate) fn link_mut(&mut self, of: RedisOf) -> Option<&mut Link> {
+        match of {
+            RedisOf::Messages => Some(&mut self.link),
+            RedisOf::Sessions => self.sessions.as_mut().map(|sessions| &mut sessions.link),
+        }
     }
 
     pub(crate) fn deadline(&self) -> Option<Tick> {
         let publishes = self.publishes.deadline(&self.limits);
+        let sessions = self.link_of(RedisOf::Sessions);
         [
             self.link.deadline(),
-            self.canary.deadline(),
+            sessions.and_then(Link::deadline),
             self.later.deadline(),
             self.kept.deadline(),
             publishes,
@@ -97,62 +126,24 @@ impl Redis {
         .min()
     }
 
-    /// The connection stands: greet.
-    pub(crate) fn connected(&mut self, now: Tick) {
-        let Some(up) = self
-            .link
-            .connected(now, self.limits.redis_message_bytes_max)
-        else {
-            return;
-        };
-        let Credentials {
-            username,
-            password,
-            db,
-            ..
-        } = &self.credentials;
-        match password {
-            Some(password) => {
-                let user = username.as_deref().unwrap_or("default");
-                let words: [&[u8]; 5] = [
-                    b"HELLO",
-                    b"3",
-                    b"AUTH",
-                    user.as_bytes(),
-                    password.reveal().as_bytes(),
-                ];
-                up.send(&words, Expected::Hello);
-            }
-            None => up.send(&[b"HELLO", b"3"], Expected::Hello),
-        }
-        if *db != 0 {
-            up.send(&[b"SELECT", db.to_string().as_bytes()], Expected::Select);
-        }
-        up.send(&[b"CLIENT", b"SETNAME", b"ws4redis"], Expected::Named);
-        self.commands += if *db == 0 { 2 } else { 3 };
-    }
-
-    /// The link is lost; returns the wait until the next try.
-    pub(crate) fn lost(&mut self, now: Tick) -> Duration {
-        self.proven = false;
-        self.canary.stop();
+    /// The link of the messages is lost, and with it all that was said on it.
+    pub(crate) fn lost(&mut self) {
         self.publishes.lost();
         self.later.lost();
         self.outlived = None;
         self.catching_up.clear();
         self.awaited = 0;
-        let jitter = self.random.f64();
-        self.link.lost(now, jitter)
     }
 
-    /// Asks for the probe channel and sends the first nonce; begins to subscribe all channels anew.
+    /// Asks for the gateway's own channels; begins to subscribe all others anew.
     pub(crate) fn start(&mut self, now: Tick, channels: &mut Channels) {
         let Some(up) = self.link.greeted() else {
             return;
         };
-        up.send(&[b"SUBSCRIBE", self.canary.channel()], Expected::Probe);
-        self.commands += 1;
-        self.canary.start(now);
+        up.send(&[b"SUBSCRIBE", &self.probe], Expected::Probe);
+        if let Some(control) = &self.control {
+            up.send(&[b"SUBSCRIBE", control], Expected::Control);
+        }
         self.catching_up = channels.ids().into();
         self.catch_up(now, channels);
         self.send_publishes();
@@ -191,11 +182,9 @@ impl Redis {
             let names: Vec<(ChannelId, &[u8])> =
                 anew.iter().map(|(id, name)| (*id, name.as_ref())).collect();
             up.subscribe(&names);
-            self.commands += 1;
         }
         for (id, name) in gets {
             up.send(&[b"GET", &name], Expected::CaughtUp(id));
-            self.commands += 1;
             self.awaited += 1;
         }
     }
@@ -204,7 +193,6 @@ impl Redis {
     pub(crate) fn subscribe(&mut self, channel: ChannelId, name: &[u8]) {
         if let Some(up) = self.link.greeted() {
             up.subscribe(&[(channel, name)]);
-            self.commands += 1;
         }
     }
 
@@ -212,7 +200,6 @@ impl Redis {
     pub(crate) fn unsubscribe(&mut self, name: &[u8]) {
         if let Some(up) = self.link.greeted() {
             up.send(&[b"UNSUBSCRIBE", name], Expected::Unsubscribed);
-            self.commands += 1;
         }
     }
 
@@ -220,18 +207,17 @@ impl Redis {
     pub(crate) fn get(&mut self, channel: ChannelId, name: &[u8]) {
         if let Some(up) = self.link.greeted() {
             up.send(&[b"GET", name], Expected::Value(channel));
-            self.commands += 1;
         }
     }
 
-    /// Asks for a session of Django, on behalf of a client; `false` if Redis is away.
-    pub(crate) fn get_session(&mut self, id: PeerId, key: &[u8]) -> bool {
-        let Some(up) = self.link.greeted() else {
-            return false;
-        };
+    /// Asks for a session of Django, on behalf of a client.
+    pub(crate) fn get_session(&mut self, id: PeerId, key: &[u8]) -> Result<(), Refused> {
+        if let Some(sessions) = &mut self.sessions {
+            return sessions.get(id, key);
+        }
+        let up = self.link.greeted().ok_or(Refusal::RedisAway)?;
         up.send(&[b"GET", key], Expected::Session(id));
-        self.commands += 1;
-        true
+        Ok(())
     }
 
     /// Sends the publishes that wait, if the link stands.
@@ -245,7 +231,6 @@ impl Redis {
         {
             if self.expire == "0" {
                 up.send(&[b"PUBLISH", channel, message], Expected::Published);
-                self.commands += 1;
                 continue;
             }
             up.send(&[b"MULTI"], Expected::Ignored);
@@ -255,59 +240,51 @@ impl Redis {
             );
             up.send(&[b"PUBLISH", channel, message], Expected::Queued);
             up.send(&[b"EXEC"], Expected::Published);
-            self.commands += 4;
         }
     }
 
-    /// What is due on the link itself. (Second looks and old publishes are fetched by the hub.)
-    pub(crate) fn elapsed(&mut self, now: Tick) -> Result<(), GivenUp> {
-        match &self.link {
-            Link::Connecting { until, .. } if *until <= now => {
-                return Err(GivenUp(
-                    "no connection within 2 s; is the address right?".into(),
-                ));
-            }
-            Link::Up(up) if matches!(up.greeting, Greeting::Until(until) if until <= now) => {
-                return Err(GivenUp(
-                    "it accepts connections but does not answer; is it stuck?".into(),
-                ));
-            }
-            _ => {}
-        }
-        match self.canary.elapsed(now) {
-            Verdict::Wait => Ok(()),
-            Verdict::Dead => Err(GivenUp("two probes did not come back within 1 s".into())),
-            Verdict::Publish(nonce) => {
-                if let Some(up) = self.link.greeted() {
-                    let words: [&[u8]; 3] = [b"PUBLISH", self.canary.channel(), nonce.as_bytes()];
+    /// What is due on a link itself. (Second looks and old publishes are fetched by the hub.)
+    pub(crate) fn elapsed(&mut self, now: Tick, of: RedisOf) -> Result<(), GivenUp> {
+        match (of, &mut self.sessions) {
+            (RedisOf::Messages, _) => {
+                if let Some(nonce) = self.link.elapsed(now)?
+                    && let Some(up) = self.link.greeted()
+                {
+                    let words: [&[u8]; 3] = [b"PUBLISH", &self.probe, nonce.as_bytes()];
                     up.send(&words, Expected::Canary);
-                    self.commands += 1;
                 }
                 Ok(())
             }
-        }
-    }
-
-    /// Takes the bytes that came.
-    pub(crate) fn feed(&mut self, now: Tick, bytes: &[u8]) {
-        self.alive(now);
-        if let Link::Up(up) = &mut self.link {
-            up.reader.feed(bytes);
+            (RedisOf::Sessions, Some(sessions)) => sessions.elapsed(now),
+            (RedisOf::Sessions, None) => Ok(()),
         }
     }
 
     /// Redis is heard, or could be.
     pub(crate) fn alive(&mut self, now: Tick) {
-        self.canary.alive(now);
+        self.link.canary.alive(now);
     }
 
-    /// The next thing that was said, until there is no more.
-    pub(crate) fn hear(&mut self, now: Tick) -> Result<Option<Heard<'_>>, GivenUp> {
+    /// The next thing that was said on a link, until there is no more.
+    pub(crate) fn hear(&mut self, now: Tick, of: RedisOf) -> Result<Option<Heard<'_>>, GivenUp> {
+        match (of, &mut self.sessions) {
+            (RedisOf::Messages, _) => self.hear_messages(now),
+            (RedisOf::Sessions, Some(sessions)) => sessions.hear(now),
+            (RedisOf::Sessions, None) => Ok(None),
+        }
+    }
+
+    fn hear_messages(&mut self, now: Tick) -> Result<Option<Heard<'_>>, GivenUp> {
         let Redis {
-            link: Link::Up(up),
-            canary,
+            link:
+                Link {
+                    state: State::Up(up),
+                    canary,
+                    ..
+                },
+            probe,
+            control,
             publishes,
-            proven,
             awaited,
             ..
         } = self
@@ -323,24 +300,22 @@ impl Redis {
         let incoming = match reader.pull() {
             Ok(Some(incoming)) => incoming,
             Ok(None) => return Ok(None),
-            Err(malformed) => return Err(GivenUp(format!("it does not speak RESP: {malformed}"))),
+            Err(malformed) => return Err(answers::no_resp(malformed)),
         };
         let heard = match incoming {
-            Incoming::Message { channel, payload } if channel == canary.channel().as_ref() => {
-                match canary.heard(now, payload) {
-                    Some(delay) => {
-                        *proven = true;
-                        Heard::Canary(delay)
-                    }
-                    None => Heard::Nothing,
-                }
+            Incoming::Message { channel, payload } if channel == probe.as_ref() => {
+                canary.heard(now, payload);
+                Heard::Nothing
+            }
+            Incoming::Message { channel, payload } if control.as_deref() == Some(channel) => {
+                Heard::Order(payload)
             }
             Incoming::Message { channel, payload } => Heard::Message { channel, payload },
             Incoming::OversizePush { bytes } => Heard::Oversize(bytes),
             Incoming::OtherPush => Heard::Nothing,
             Incoming::Subscribed { .. } => match expected.pop_front() {
                 Some(Expected::Subscribed { channel, .. }) => Heard::Subscribed(channel),
-                Some(Expected::Probe) => Heard::Nothing,
+                Some(Expected::Probe | Expected::Control) => Heard::Nothing,
                 other => return Err(answers::unexpected("a confirmation of SUBSCRIBE", other)),
             },
             Incoming::Unsubscribed { .. } => match expected.pop_front() {

@@ -15,20 +15,8 @@ use std::time::Duration;
 
 pub use secrets::Secrets;
 
+use crate::config::DjangoEngine as Engine;
 use crate::limits::{DJANGO_GROUPS_MAX, DJANGO_NAME_BYTES_MAX, DJANGO_SESSION_BYTES_MAX};
-
-/// Which of Django's session engines wrote a session (`SESSION_ENGINE`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Engine {
-    /// `redis_sessions.session`, of django-redis-sessions.
-    RedisSessions,
-    /// `django.contrib.sessions.backends.cache` on Django's own Redis cache or on django-redis.
-    Cache,
-    /// `django.contrib.sessions.backends.cached_db` on the same: other keys, the same values.
-    CachedDb,
-    /// `django.contrib.sessions.backends.signed_cookies`: the cookie is the session.
-    SignedCookies,
-}
 
 /// Who a session belongs to. Nothing of it is empty or holds a control character.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

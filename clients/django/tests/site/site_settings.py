@@ -54,5 +54,3 @@ WS4REDIS_CONNECTION = {"unix_socket_path": REDIS_SOCKET}
 WS4REDIS_PREFIX = "site"
 WS4REDIS_ADMIN = "off"
 STATIC_URL = "/static/"
-if "SITE_WITHOUT_CONTROL" in os.environ:
-    WS4REDIS_CONTROL_SECRET = False

@@ -19,7 +19,8 @@ pub(crate) struct Ticket {
     serial: u64,
 }
 
-/// Invariants: `waiting` holds the calls that are on no connection; each call is in `by_request` once.
+/// Invariants: `waiting` holds the calls that are on no connection; a call is in `by_request` once, or not if it is
+/// closed to others.
 #[derive(Default)]
 pub(super) struct Calls {
     unfinished: BTreeMap<CallId, Call>,
@@ -46,6 +47,9 @@ impl Calls {
         waiting_max: usize,
     ) -> Result<Ticket, Failure> {
         let significance = request.significance();
+        // The time for a call may have become shorter.
+        let last = self.unfinished.values().next_back();
+        let until = last.map_or(until, |last| last.until.max(until));
         let id = match self.by_request.get(&significance) {
             Some(id) => *id,
             None if self.waiting.len() >= waiting_max => return Err(Failure::QueueFull),
@@ -73,6 +77,11 @@ impl Calls {
             call.tickets.push(ticket);
         }
         Ok(ticket)
+    }
+
+    /// Nobody joins the calls that there are any more.
+    pub(super) fn close_to_others(&mut self) {
+        self.by_request.clear();
     }
 
     /// Nobody wants this answer any more. A call that is on its way is left to end; one that is not, is not made.
@@ -114,13 +123,16 @@ impl Calls {
         let Some(call) = self.unfinished.remove(&id) else {
             return Vec::new();
         };
-        self.by_request.remove(&call.request.significance());
+        let significance = call.request.significance();
+        if self.by_request.get(&significance) == Some(&id) {
+            self.by_request.remove(&significance);
+        }
         call.tickets
     }
 
     /// A call whose time is up. `true`: it never got a connection.
     pub(super) fn expired(&self, now: Tick) -> Option<(CallId, bool)> {
-        // The time for all calls is the same, so the oldest is the first to run out of it.
+        // No later call has less time, so the oldest is the first to run out of it.
         let (id, call) = self.unfinished.first_key_value()?;
         (call.until <= now).then(|| (*id, self.waiting.contains(id)))
     }
@@ -140,12 +152,14 @@ impl Calls {
     }
 
     pub(super) fn check(&self) {
-        assert_eq!(self.unfinished.len(), self.by_request.len());
         assert!(self.unfinished.values().is_sorted_by_key(|call| call.until));
         for (id, call) in &self.unfinished {
-            assert_eq!(self.by_request.get(&call.request.significance()), Some(id));
             assert!(call.tickets.is_sorted());
             assert!(call.tickets.iter().all(|ticket| ticket.call == *id));
+        }
+        for (significance, id) in &self.by_request {
+            let call = self.unfinished.get(id);
+            assert!(call.is_some_and(|call| call.request.significance() == *significance));
         }
         for id in &self.waiting {
             let call = self.unfinished.get(id);

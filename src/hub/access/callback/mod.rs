@@ -21,12 +21,10 @@ use self::calls::{CallId, Calls};
 use self::pool::{Exchange, Pool, State};
 use crate::config::{CallbackConfig, CallbackUrl};
 use crate::hub::Lost;
+use crate::limits::ANSWER_HEAD_BYTES_MAX;
 use crate::peer::PeerId;
 use crate::tick::Tick;
 use crate::wire::http_client::{Malformed, ResponseLimits};
-
-/// Bytes of the head of an answer; frameworks send some hundreds, and a session's cookie.
-const HEAD_BYTES_MAX: usize = 8 << 10;
 
 /// The room.
 ///
@@ -71,6 +69,21 @@ impl Callback {
         let ticket = self.calls.ask(request, until, self.config.queue_max)?;
         self.serve(now);
         Ok(ticket)
+    }
+
+    /// What the application is asked already may be out of date for who asks from now on: they get calls of their own.
+    pub(crate) fn close_to_others(&mut self) {
+        self.calls.close_to_others();
+    }
+
+    /// What is bound by time or size is bound so from now on. Calls that wait or are under way keep their deadline, and
+    /// their connections; where they lead and how many they are does not change.
+    pub(crate) fn reload(&mut self, config: &CallbackConfig) {
+        self.config = CallbackConfig {
+            url: self.config.url.clone(),
+            connections_max: self.config.connections_max,
+            ..config.clone()
+        };
     }
 
     /// The client is gone.
@@ -206,7 +219,6 @@ impl Callback {
         self.calls.check();
         self.pool.check();
         assert!(self.pool.len() <= self.config.connections_max);
-        assert!(self.calls.waiting() <= self.config.queue_max + self.config.connections_max);
         let carried = self.calls.unfinished() - self.calls.waiting();
         assert_eq!(carried, self.pool.calling(), "a call waits or is carried");
         assert!(self.calls.waiting() == 0 || !self.pool.has_idle());
@@ -272,7 +284,7 @@ impl Callback {
     fn serve(&mut self, now: Tick) {
         self.pool.elapsed(now);
         let limits = ResponseLimits {
-            head_bytes_max: HEAD_BYTES_MAX,
+            head_bytes_max: ANSWER_HEAD_BYTES_MAX,
             body_bytes_max: self.config.body_bytes_max,
         };
         while self.pool.has_idle()
@@ -359,6 +371,9 @@ mod tests {
                 // Not after each of ten thousand: the check looks at every call.
                 if self.callback.waiting() < 50 || self.turns.is_multiple_of(200) {
                     self.callback.check();
+                    let config = &self.callback.config;
+                    let waiting_max = config.queue_max + config.connections_max;
+                    assert!(self.callback.waiting() <= waiting_max);
                 }
                 let peers = &mut self.peers;
                 let want = self.callback.next_want(self.now, || {
@@ -830,6 +845,32 @@ mod tests {
         let id = world.newest();
         world.says(id, NO_CONTENT);
         assert!(world.try_ask("4").is_ok());
+    }
+
+    #[test]
+    fn what_is_reloaded_is_for_later_calls_and_those_under_way_keep_their_time() {
+        let mut world = World::new(|config| (config.connections_max, config.queue_max) = (1, 2));
+        let (long, waiting) = (world.ask("1"), world.ask("2"));
+        let config = CallbackConfig {
+            timeout: ms(100),
+            queue_max: 1,
+            connections_max: 9,
+            body_bytes_max: 1 << 10,
+            ..world.callback.config.clone()
+        };
+        world.callback.reload(&config);
+        assert_eq!(world.try_ask("3"), Err(Failure::QueueFull));
+        world.advance(ms(1_900));
+        assert_eq!(world.asked.len(), 1, "there are no more connections");
+        assert!(!world.verdicts.contains_key(&long));
+        let id = world.newest();
+        world.says(id, NO_CONTENT);
+        assert_eq!(world.verdicts[&long], Verdict::AllowAsAsked);
+        world.says(id, NO_CONTENT);
+        assert_eq!(world.verdicts[&waiting], Verdict::AllowAsAsked);
+        let short = world.ask("4");
+        world.advance(ms(100));
+        assert_eq!(world.verdicts[&short], Verdict::Failed(Failure::TimedOut));
     }
 
     #[test]

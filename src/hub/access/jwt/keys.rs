@@ -12,7 +12,8 @@ use ring::signature::{
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::{Algorithm, JwtRefused};
+use super::JwtRefused;
+use crate::config::JwtAlgorithm;
 
 /// RFC 7518 3.2: a secret must have as many bits as the hash; a shorter one can be guessed from one token.
 const SECRET_BYTES_MIN: usize = 32;
@@ -30,9 +31,6 @@ pub enum KeyError {
     /// No algorithm is allowed.
     #[error("name the algorithms that tokens may be signed with: HS256, RS256, ES256 or EdDSA")]
     NoAlgorithm,
-    /// One that we do not know, or `none`.
-    #[error("{0:?} is not an algorithm for tokens; there are HS256, RS256, ES256 and EdDSA")]
-    NoSuchAlgorithm(String),
     /// HS256 together with a public key.
     #[error(
         "HS256 is allowed, but the file holds a public key: whoever has that could sign tokens with it; \
@@ -90,7 +88,7 @@ pub(super) enum Keys {
 /// A key, and the one algorithm that it may be used with.
 #[derive(Debug)]
 pub(super) struct Key {
-    algorithm: Algorithm,
+    algorithm: JwtAlgorithm,
     material: Material,
 }
 
@@ -108,7 +106,7 @@ struct Jwks {
 
 impl Keys {
     /// Reads a key file. Keys for algorithms that are not allowed are left out.
-    pub(super) fn read(text: &str, allowed: &[Algorithm]) -> Result<Keys, KeyError> {
+    pub(super) fn read(text: &str, allowed: &[JwtAlgorithm]) -> Result<Keys, KeyError> {
         let text = text.trim();
         if text.is_empty() {
             return Err(KeyError::Empty);
@@ -130,7 +128,8 @@ impl Keys {
         };
         // With one algorithm to a key it could do no harm here. But a site that writes this down believes that
         // the key is a secret, and the next program that reads the same settings may believe it too.
-        if allowed.contains(&Algorithm::Hs256) && keys.any(|key| key.algorithm != Algorithm::Hs256)
+        if allowed.contains(&JwtAlgorithm::Hs256)
+            && keys.any(|key| key.algorithm != JwtAlgorithm::Hs256)
         {
             return Err(KeyError::PublicSecret);
         }
@@ -151,7 +150,7 @@ impl Keys {
     /// The key that a token says it is signed with.
     pub(super) fn select(
         &self,
-        algorithm: Algorithm,
+        algorithm: JwtAlgorithm,
         id: Option<&str>,
     ) -> Result<&Key, JwtRefused> {
         if !self.any(|key| key.algorithm == algorithm) {
@@ -198,7 +197,7 @@ impl Key {
             return Err(KeyError::ShortSecret(secret.len()));
         }
         Ok(Key {
-            algorithm: Algorithm::Hs256,
+            algorithm: JwtAlgorithm::Hs256,
             material: Material::Secret(hmac::Key::new(hmac::HMAC_SHA256, secret)),
         })
     }
@@ -215,12 +214,12 @@ impl Key {
         }
         let pem = text.as_bytes();
         let key = DecodingKey::from_rsa_pem(pem)
-            .map(|key| Key::from_public(Algorithm::Rs256, &key))
+            .map(|key| Key::from_public(JwtAlgorithm::Rs256, &key))
             .or_else(|_| {
-                DecodingKey::from_ec_pem(pem).map(|key| Key::from_public(Algorithm::Es256, &key))
+                DecodingKey::from_ec_pem(pem).map(|key| Key::from_public(JwtAlgorithm::Es256, &key))
             })
             .or_else(|_| {
-                DecodingKey::from_ed_pem(pem).map(|key| Key::from_public(Algorithm::EdDsa, &key))
+                DecodingKey::from_ed_pem(pem).map(|key| Key::from_public(JwtAlgorithm::EdDsa, &key))
             });
         key.map_err(|_| KeyError::Pem)?
     }
@@ -228,13 +227,13 @@ impl Key {
     /// `None` is a key that RFC 7517 5 wants ignored, or one for another purpose.
     fn from_jwk(jwk: &Jwk) -> Option<Result<Key, KeyError>> {
         let algorithm = match &jwk.algorithm {
-            AlgorithmParameters::OctetKey(_) => Algorithm::Hs256,
-            AlgorithmParameters::RSA(_) => Algorithm::Rs256,
+            AlgorithmParameters::OctetKey(_) => JwtAlgorithm::Hs256,
+            AlgorithmParameters::RSA(_) => JwtAlgorithm::Rs256,
             AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
-                Algorithm::Es256
+                JwtAlgorithm::Es256
             }
             AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
-                Algorithm::EdDsa
+                JwtAlgorithm::EdDsa
             }
             _ => return None,
         };
@@ -262,31 +261,31 @@ impl Key {
         }
     }
 
-    fn from_public(algorithm: Algorithm, key: &DecodingKey) -> Result<Key, KeyError> {
+    fn from_public(algorithm: JwtAlgorithm, key: &DecodingKey) -> Result<Key, KeyError> {
         let public = |algorithm, bytes: &[u8]| {
             Material::Public(UnparsedPublicKey::new(algorithm, bytes.to_vec()))
         };
         let material = match (algorithm, key.kind()) {
-            (Algorithm::Rs256, DecodingKeyKind::RsaModulusExponent { n, e }) => {
+            (JwtAlgorithm::Rs256, DecodingKeyKind::RsaModulusExponent { n, e }) => {
                 let (n, e) = (without_zeros(n), without_zeros(e));
                 if n.len() < MODULUS_BYTES_MIN {
                     return Err(KeyError::ShortRsa);
                 }
                 Material::Rsa(PublicKeyComponents { n, e })
             }
-            (Algorithm::Rs256, DecodingKeyKind::SecretOrDer(der)) => {
+            (JwtAlgorithm::Rs256, DecodingKeyKind::SecretOrDer(der)) => {
                 if der.len() < MODULUS_BYTES_MIN + DER_AROUND_MODULUS {
                     return Err(KeyError::ShortRsa);
                 }
                 public(&RSA_PKCS1_2048_8192_SHA256, der)
             }
             // An uncompressed point (SEC 1 2.3.3) of P-256; other curves have other lengths.
-            (Algorithm::Es256, DecodingKeyKind::SecretOrDer(point))
+            (JwtAlgorithm::Es256, DecodingKeyKind::SecretOrDer(point))
                 if point.len() == 65 && point.first() == Some(&4) =>
             {
                 public(&ECDSA_P256_SHA256_FIXED, point)
             }
-            (Algorithm::EdDsa, DecodingKeyKind::SecretOrDer(point)) if point.len() == 32 => {
+            (JwtAlgorithm::EdDsa, DecodingKeyKind::SecretOrDer(point)) if point.len() == 32 => {
                 public(&ED25519, point)
             }
             _ => return Err(KeyError::Pem),

@@ -8,7 +8,6 @@ mod bearer;
 mod claims;
 mod keys;
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -19,7 +18,7 @@ use thiserror::Error;
 
 use self::claims::Payload;
 use self::keys::Keys;
-use crate::config::Secret;
+use crate::config::{JwtAlgorithm, Secret};
 use crate::limits::TOKEN_BYTES_MAX;
 
 pub use self::bearer::{Places, bearer};
@@ -33,7 +32,7 @@ pub struct JwtConfig {
     /// around it is not part of it.
     pub keys: Secret,
     /// The algorithms that may be used; there is no default, so that nobody allows one without knowing.
-    pub algorithms: Vec<Algorithm>,
+    pub algorithms: Vec<JwtAlgorithm>,
     /// What `iss` must be.
     pub issuer: Option<String>,
     /// What `aud` must name. Without it, tokens that are for a named audience are refused.
@@ -42,19 +41,6 @@ pub struct JwtConfig {
     pub leeway: Duration,
     /// Refuse tokens without `exp`: nobody could ever take them back.
     pub require_exp: bool,
-}
-
-/// How a token may be signed (RFC 7518 3.1, RFC 8037 3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// HMAC with SHA-256 and a shared secret.
-    Hs256,
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    Rs256,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-    /// Ed25519.
-    EdDsa,
 }
 
 /// Reads tokens and tells whether, and to whom, they were given.
@@ -141,7 +127,7 @@ impl Verifier {
         if header.crit.is_some() {
             return Err(JwtRefused::Malformed);
         }
-        let algorithm = Algorithm::of(header.alg).ok_or(JwtRefused::Algorithm)?;
+        let algorithm = named(header.alg).ok_or(JwtRefused::Algorithm)?;
         let key = self.keys.select(algorithm, header.kid.as_deref())?;
         let (message, signature) = token.rsplit_once('.').ok_or(JwtRefused::Malformed)?;
         let signature = URL_SAFE_NO_PAD
@@ -157,43 +143,13 @@ impl Verifier {
     }
 }
 
-impl Algorithm {
-    /// Each once.
-    pub const ALL: [Algorithm; 4] = [
-        Algorithm::Hs256,
-        Algorithm::Rs256,
-        Algorithm::Es256,
-        Algorithm::EdDsa,
-    ];
-
-    /// Its name in the registry of RFC 7518.
-    pub fn word(self) -> &'static str {
-        match self {
-            Algorithm::Hs256 => "HS256",
-            Algorithm::Rs256 => "RS256",
-            Algorithm::Es256 => "ES256",
-            Algorithm::EdDsa => "EdDSA",
-        }
-    }
-
-    fn of(named: jsonwebtoken::Algorithm) -> Option<Algorithm> {
-        match named {
-            jsonwebtoken::Algorithm::HS256 => Some(Algorithm::Hs256),
-            jsonwebtoken::Algorithm::RS256 => Some(Algorithm::Rs256),
-            jsonwebtoken::Algorithm::ES256 => Some(Algorithm::Es256),
-            jsonwebtoken::Algorithm::EdDSA => Some(Algorithm::EdDsa),
-            _ => None,
-        }
-    }
-}
-
-impl FromStr for Algorithm {
-    type Err = KeyError;
-
-    fn from_str(word: &str) -> Result<Algorithm, KeyError> {
-        Algorithm::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.word() == word)
-            .ok_or_else(|| KeyError::NoSuchAlgorithm(word.to_owned()))
+/// The algorithm that a token names, if it is one of ours.
+fn named(algorithm: jsonwebtoken::Algorithm) -> Option<JwtAlgorithm> {
+    match algorithm {
+        jsonwebtoken::Algorithm::HS256 => Some(JwtAlgorithm::Hs256),
+        jsonwebtoken::Algorithm::RS256 => Some(JwtAlgorithm::Rs256),
+        jsonwebtoken::Algorithm::ES256 => Some(JwtAlgorithm::Es256),
+        jsonwebtoken::Algorithm::EdDSA => Some(JwtAlgorithm::EdDsa),
+        _ => None,
     }
 }

@@ -1,0 +1,3 @@
+import { WS4Redis } from './classic.js';
+
+Object.assign(globalThis, { WS4Redis });

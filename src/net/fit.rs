@@ -1,0 +1,77 @@
+//! What this process can give of what a configuration asks for: now, and whenever it is read anew.
+
+use std::net::SocketAddr;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tracing::warn;
+
+use crate::config::{Config, RedisAddress};
+
+/// Descriptors that are not sessions: listeners, Redis, epoll, logs, names being looked up, admin connections.
+const OTHER_DESCRIPTORS: u64 = 256;
+
+/// Of those, what no client gets, whatever is not accounted for: the way to Redis and to a name server, and the
+/// operator's.
+const RESERVED_DESCRIPTORS: u64 = 16;
+
+/// What does not change while the process lives.
+#[derive(Debug)]
+pub(super) struct Fit {
+    files: u64,
+    /// Calls to the application, a descriptor each.
+    calls: u64,
+    /// Where the embedded Redis listens.
+    embedded: Option<SocketAddr>,
+}
+
+impl Fit {
+    /// Raises the limit of open files as far as it may be.
+    pub(super) fn new(config: &Config, embedded: Option<SocketAddr>) -> Fit {
+        let mut limit = getrlimit(Resource::Nofile);
+        if limit.current != limit.maximum {
+            let raised = Rlimit {
+                current: limit.maximum,
+                maximum: limit.maximum,
+            };
+            if setrlimit(Resource::Nofile, raised).is_ok() {
+                limit = raised;
+            }
+        }
+        Fit {
+            files: limit.current.unwrap_or(u64::MAX),
+            // Whoever is not among the sources yet may be after a reload.
+            calls: match config.callback.url {
+                Some(_) => config.callback.connections_max as u64,
+                None => 0,
+            },
+            embedded,
+        }
+    }
+
+    /// From this number on, descriptors are not for clients.
+    pub(super) fn client_descriptors(&self) -> u64 {
+        self.files.saturating_sub(RESERVED_DESCRIPTORS + self.calls)
+    }
+
+    /// No more sessions than there are descriptors for, and the embedded Redis where it listens.
+    pub(super) fn apply(&self, config: &mut Config) {
+        if let Some(address) = self.embedded {
+            // The link has no second way: it connects to our own Redis as to any.
+            let (host, port) = (address.ip().to_string(), address.port());
+            config.redis.address = RedisAddress::Tcp { host, port };
+        }
+        let room = self.files.saturating_sub(OTHER_DESCRIPTORS + self.calls);
+        let room = usize::try_from(room).unwrap_or(usize::MAX).max(1);
+        let limits = &mut config.limits;
+        if limits.sessions_max > room {
+            warn!(
+                asked = limits.sessions_max,
+                sessions_max = room,
+                "fewer sessions than asked for: the limit of open files is {} (ulimit -n)",
+                self.files,
+            );
+            limits.sessions_max = room;
+            limits.pending_max = limits.pending_max.min(room);
+        }
+    }
+}
