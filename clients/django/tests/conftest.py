@@ -173,6 +173,7 @@ def john(django_user_model):
 @pytest.fixture
 def cut_off():
     """Waits until a client is closed, and says with which code."""
+
     def cut_off(client):
         with pytest.raises(ConnectionClosed):
             client.recv(timeout=DEADLINE)

@@ -1,12 +1,15 @@
 """The permission callback: the gateway asks the site for each client."""
 
+import asyncio
+
+import django
 import pytest
 from django.test import override_settings
 
 import documented
 import hooks
 from conftest import DEADLINE
-from ws4redis import control, views
+from ws4redis import control
 from ws4redis.publisher import RedisPublisher
 from ws4redis.redis_store import RedisMessage
 
@@ -178,9 +181,17 @@ def test_pages_get_no_answer(client, john):
     assert "no-store" in question(client)["Cache-Control"]
 
 
-def test_it_answers_where_everything_else_wants_a_login(client):
-    assert views.authorize.login_required is False
+@pytest.mark.skipif(django.VERSION < (5, 1), reason="LoginRequiredMiddleware came with Django 5.1")
+def test_it_answers_where_everything_else_wants_a_login(client, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    assert client.get("/visit").status_code == 302
     assert question(client).status_code == 200
+
+
+def test_it_answers_an_asynchronous_server_too(async_client):
+    target = "/ws/f/1?subscribe-user"
+    answer = asyncio.run(async_client.get("/ws4redis/authorize", headers={"X-Original-URI": target}))
+    assert answer.json() == {"user": None, "groups": [], "session": None, "channels": ["subscribe-user"]}
 
 
 # What becomes of a connection.

@@ -3,7 +3,7 @@
 import pytest
 from django.test import override_settings
 
-from conftest import DEADLINE
+from conftest import DEADLINE, REDIS_SOCKET, until
 from ws4redis.publisher import RedisPublisher
 from ws4redis.redis_store import RedisMessage
 
@@ -66,6 +66,17 @@ def test_what_a_client_says_is_fetched_by_the_site(start, client, rf, john):
     request = rf.get("/")
     request.user, request.session = john, client.session
     assert RedisPublisher().fetch_message(request, "f") == b"53.5, 10.0"
+
+
+@pytest.mark.django_db
+def test_sessions_may_be_in_another_database_than_the_messages(start, client, john):
+    cache = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": f"unix://{REDIS_SOCKET}?db=5"}
+    with override_settings(SESSION_ENGINE=CACHE, CACHES={"default": cache}):
+        client.get("/enter?as=john")
+        gateway = start()
+        until(lambda: gateway.status("f") == 101, "both Redises are there")
+        with gateway.client("f?subscribe-user", client.cookies) as socket:
+            say(socket, "to john", users=["john"])
 
 
 def say(socket, text, **audience):
