@@ -131,7 +131,7 @@ def test_a_hook_sees_the_clients_own_request(ask, client, john):
     gateway = ask(WS4REDIS_ALLOWED_CHANNELS="hooks.remember_request")
     hooks.SEEN.clear()
     target = "caf%C3%A9%2F1/%FF?Subscribe-User=&echo&publish-user=1&x=y&x=z"
-    assert gateway.status(target, client.cookies, **{"User-Agent": "a browser"}) == 101
+    assert gateway.status(target, client.cookies, **{"User-Agent": "a browser", "Sec-Fetch-Mode": "websocket"}) == 101
     [seen] = hooks.SEEN
     assert seen == {
         "path": "/ws/caf\u00e9/1/%FF",
