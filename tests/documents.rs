@@ -1,6 +1,8 @@
 //! What the documents say, held against the code.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use ws4redis::Config;
 use ws4redis::close::Close;
@@ -49,6 +51,81 @@ fn the_configuration_document_has_every_setting_with_its_names_and_default() {
             group.heading()
         );
     }
+}
+
+/// Links to what is not there yet.
+const NOT_YET: &[&str] = &["clients/django/README.md"];
+
+#[test]
+fn every_link_from_a_document_leads_somewhere() {
+    let mut faults = Vec::new();
+    for document in documents() {
+        let text = prose(&document);
+        let inline = text.split("](").skip(1).map(|rest| rest.split(')').next());
+        let below = text.lines().filter(|line| line.starts_with('['));
+        let below = below.map(|line| line.split_once("]: ").map(|(_, target)| target));
+        for target in inline.chain(below).flatten() {
+            let (path, heading) = target.split_once('#').unwrap_or((target, ""));
+            let is_excused =
+                path.contains("://") || NOT_YET.iter().any(|name| path.ends_with(name));
+            let file = match path {
+                "" => document.clone(),
+                _ => document.parent().unwrap().join(path),
+            };
+            let leads = is_excused || file.exists() && has_heading(&file, heading);
+            if !leads {
+                faults.push(format!("{}: {target}", document.display()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    let late = NOT_YET.iter().filter(|path| Path::new(path).exists());
+    assert_eq!(late.count(), 0, "it is there now: take it from NOT_YET");
+}
+
+#[test]
+fn the_readme_leads_to_every_document() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    for document in documents().iter().filter(|path| path.starts_with("docs")) {
+        let link = format!("]({}", document.display());
+        assert!(readme.contains(&link), "{}", document.display());
+    }
+}
+
+/// What people read, at the root and in `docs/`.
+fn documents() -> BTreeSet<PathBuf> {
+    let entries = ["docs", "."]
+        .into_iter()
+        .flat_map(|dir| fs::read_dir(dir).unwrap());
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let documents = paths.filter(|path| path.extension().is_some_and(|end| end == "md"));
+    documents
+        .map(|path| path.strip_prefix(".").unwrap_or(&path).to_owned())
+        .collect()
+}
+
+/// A document without what stands between fences, where a bracket means something else.
+fn prose(document: &Path) -> String {
+    let text = fs::read_to_string(document).unwrap();
+    let mut fenced = false;
+    let lines = text.lines().filter(|line| {
+        fenced ^= line.starts_with("```");
+        !fenced
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Is there a heading to which this anchor leads? Anchors are headings in lower case, with words joined by hyphens.
+fn has_heading(file: &Path, anchor: &str) -> bool {
+    let slug = |heading: &str| -> String {
+        let kept = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = kept
+            .chars()
+            .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.collect::<String>().replace(' ', "-")
+    };
+    let is_it = |line: &str| line.starts_with('#') && slug(line) == anchor;
+    anchor.is_empty() || prose(file).lines().any(is_it)
 }
 
 /// What the document says of a setting.

@@ -90,6 +90,17 @@ const ACCESS: &[Target] = &[
         },
     },
     Target {
+        name: "orders",
+        body: bodies::orders,
+        corpus: || {
+            texts(&[
+                r#"{"action":"disconnect","user":"j\u00f6rg","group":"staff"}"#,
+                r#" {"session": "k", "action": "recheck"} "#,
+                "t=1700000000,v1=0000000000000000000000000000000000000000000000000000000000000000\n{\"action\":\"recheck\",\"user\":\"a\"}",
+            ])
+        },
+    },
+    Target {
         name: "sessions",
         body: bodies::sessions,
         corpus: sessions,

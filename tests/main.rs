@@ -48,6 +48,7 @@ mod original; // the package that we succeed, as publisher
 mod outages; // Redis goes and comes back
 mod playground; // the page in a real browser
 mod publisher; // the library for Rust programs
+mod quickstarts; // the lines that people copy
 mod relay; // the main job
 mod reloading; // another configuration, on SIGHUP
 mod serving; // listeners, refusals, draining

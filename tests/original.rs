@@ -1,8 +1,14 @@
-//! The package that we succeed, django-websocket-redis 0.6.0 from PyPI, as publisher: no line of it changed.
+//! The package that we succeed, django-websocket-redis 0.6.0 from PyPI, as publisher and in the page: no line of it
+//! changed.
 
-use crate::support::gateway::Gateway;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::support::browser::Browser;
+use crate::support::gateway::{Gateway, free_address};
 use crate::support::python;
 use crate::support::redis::Redis;
+use crate::support::wait::PATIENCE;
 
 #[test]
 fn its_publisher_reaches_clients_of_every_audience() {
@@ -116,4 +122,55 @@ fn its_publisher_works_against_the_embedded_redis() {
     gateway
         .client("f?subscribe-broadcast")
         .expect("to a very small Redis");
+}
+
+#[test]
+fn pages_with_its_script_hear_speak_and_come_back_without_a_change() {
+    let redis = Redis::start();
+    let address = free_address().to_string();
+    let arguments = ["--listen", &address, "--heartbeat=--beat--", "--playground"];
+    let mut gateway = Gateway::start(&redis, &arguments);
+    let mut other = gateway.client("f?subscribe-broadcast&subscribe-user");
+    let mut browser = Browser::start();
+    browser.open(&format!("http://{address}/"));
+    for script in [
+        "django.contrib.admin/static/admin/js/vendor/jquery/jquery.min.js",
+        "ws4redis/static/js/ws4redis.js",
+    ] {
+        browser.evaluate(&std::fs::read_to_string(installed(script)).unwrap());
+    }
+    browser.evaluate(&format!(
+        "var heard = [], opened = 0; var ws = WS4Redis({{
+            uri: 'ws://{address}/ws/f?subscribe-broadcast&publish-broadcast&echo',
+            connected: () => opened++, receive_message: (data) => heard.push(data), heartbeat_msg: '--beat--',
+        }}, jQuery); 1"
+    ));
+    browser.wait("opened === 1 && ws.is_connected()");
+    redis.publish("broadcast:f", "to the page");
+    browser.wait("heard.join() === 'to the page'");
+    browser.evaluate("ws.send_message('from the page'); 1");
+    browser.wait("heard.join() === 'to the page,from the page'");
+    let mut heard = std::iter::from_fn(|| Some(other.text())).filter(|text| text != "--beat--");
+    assert_eq!(heard.next().unwrap(), "to the page");
+    assert_eq!(heard.next().unwrap(), "from the page");
+
+    gateway.terminate();
+    gateway.end(PATIENCE);
+    let _again = Gateway::start(&redis, &arguments);
+    browser.wait("opened === 2 && ws.is_connected()");
+    // What is kept is the last word.
+    browser.wait("heard.join() === 'to the page,from the page,from the page'");
+}
+
+/// A file of a Python package in `.venv`.
+fn installed(file: &str) -> PathBuf {
+    let python = concat!(env!("CARGO_MANIFEST_DIR"), "/.venv/bin/python");
+    let package = file.split('/').next().unwrap();
+    let ask = format!(
+        "import importlib.util as u; print(u.find_spec('{package}').submodule_search_locations[0])"
+    );
+    let output = Command::new(python).args(["-c", &ask]).output().unwrap();
+    let dir = String::from_utf8(output.stdout).unwrap();
+    let rest = file.split_once('/').unwrap().1;
+    PathBuf::from(dir.trim_end()).join(rest)
 }

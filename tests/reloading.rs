@@ -151,7 +151,7 @@ fn a_bad_file_keeps_the_old_rules_and_says_why_in_the_words_of_check() {
 #[test]
 fn flags_and_the_environment_still_beat_the_file() {
     let file = File::new("");
-    let gateway = Gateway::start_in(
+    let gateway = Gateway::start_with_environment(
         &[
             ("WS4REDIS_CONFIG", &file.path),
             ("WS4REDIS_ORIGINS", "https://a.example"),

@@ -7,13 +7,15 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
-use ws4redis::config::Secret;
 use ws4redis::config::load::{Sources, load};
+use ws4redis::config::{DjangoEngine, JwtAlgorithm, Secret};
 use ws4redis::hub::access::forwarded::client_address;
-use ws4redis::hub::access::jwt::{Algorithm, JwtConfig, Places, Verifier, bearer};
+use ws4redis::hub::access::jwt::{JwtConfig, Places, Verifier, bearer};
 use ws4redis::peer::From;
-use ws4redis::wire::django::{Engine, Secrets, decode};
+use ws4redis::wire::django::{Secrets, decode};
 use ws4redis::wire::http::{Head, with_head};
+use ws4redis::wire::order::OrderReader;
+use ws4redis::wire::signature::SigningKeys;
 
 /// The time since 1970.
 const NOW: Duration = Duration::from_secs(1_700_000_000);
@@ -23,7 +25,7 @@ const KEY: &str = "a key for tests, of thirty-two bytes or so";
 static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
     let config = JwtConfig {
         keys: Secret::new(KEY.to_owned()),
-        algorithms: vec![Algorithm::Hs256],
+        algorithms: vec![JwtAlgorithm::Hs256],
         issuer: None,
         audience: None,
         leeway: Duration::ZERO,
@@ -53,6 +55,20 @@ pub fn cookies(bytes: &[u8]) {
             );
         }
     });
+}
+
+/// What somebody publishes on the control channel: an order that is obeyed means somebody, and means the same when it
+/// is written again; one whose signature we did not make is not obeyed.
+pub fn orders(bytes: &[u8]) {
+    let channel = || "ws4redis:control".to_owned();
+    let unsigned = OrderReader::new(channel(), None, true);
+    if let Ok(order) = unsigned.read(bytes, NOW) {
+        assert!(order.names_somebody());
+        assert_eq!(unsigned.read(order.to_json().as_bytes(), NOW), Ok(order));
+    }
+    let keys = SigningKeys::new([KEY], DAY).expect("the key is good");
+    let signed = OrderReader::new(channel(), Some(keys), false);
+    assert!(signed.read(bytes, NOW).is_err());
 }
 
 /// What a client writes into `X-Forwarded-For` does not move what our proxy adds to it.
@@ -114,10 +130,10 @@ pub fn sessions(bytes: &[u8]) {
     );
     let packed = format!(".{token}");
     for engine in [
-        Engine::RedisSessions,
-        Engine::Cache,
-        Engine::CachedDb,
-        Engine::SignedCookies,
+        DjangoEngine::RedisSessions,
+        DjangoEngine::Cache,
+        DjangoEngine::CachedDb,
+        DjangoEngine::SignedCookies,
     ] {
         for raw in [bytes, token.as_bytes(), packed.as_bytes()] {
             for secrets in [None, Some(&secrets)] {
@@ -125,7 +141,10 @@ pub fn sessions(bytes: &[u8]) {
                     continue;
                 };
                 // Nobody has the key.
-                assert!(secrets.is_none() || matches!(engine, Engine::Cache | Engine::CachedDb));
+                assert!(
+                    secrets.is_none()
+                        || matches!(engine, DjangoEngine::Cache | DjangoEngine::CachedDb)
+                );
                 let names = session.user_id.iter().chain(&session.username);
                 for name in names.chain(&session.groups) {
                     assert!(!name.is_empty() && !name.chars().any(char::is_control));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ws4redis::config::{JwtAlgorithm, KeyMaterial, Secret, Source};
 use ws4redis::hub::{Action, Hub, Lost, To};
-use ws4redis::peer::{Door, From, PeerId};
+use ws4redis::peer::{Door, From, PeerId, RedisOf};
 use ws4redis::tick::Tick;
 use ws4redis::{Config, RedisSubscriber};
 
@@ -173,7 +173,7 @@ impl World {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Connect(id, To::Redis) if self.link.is_none() => {
+            Action::Connect(id, To::Redis(RedisOf::Messages)) if self.link.is_none() => {
                 self.link = Some(id);
                 self.hub.connected(self.now, id);
             }

@@ -7,7 +7,7 @@ mod access;
 mod codecs;
 mod hub;
 
-pub use access::{bearers, claims, cookies, forwarded, sessions, settings};
+pub use access::{bearers, claims, cookies, forwarded, orders, sessions, settings};
 pub use codecs::{
     commands, frames, heads, read_commands, read_frames, read_heads, read_replies, read_responses,
     replies, responses,

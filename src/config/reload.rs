@@ -40,7 +40,7 @@ impl Config {
             config.rules.rules = new.rules.rules;
             changed.push("rule");
         }
-        // Whether the control channel is heard is settled at the start: a key exchanged is taken, a first or last one not.
+        // Whether the control channel is heard is settled at the start: a key may be exchanged, and not be the first.
         if config.control.is_on() != self.control.is_on() {
             config.control = self.control.clone();
             let control: Vec<_> = changed

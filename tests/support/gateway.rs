@@ -1,7 +1,7 @@
 //! The built binary, running.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -38,6 +38,17 @@ impl Gateway {
         gateway
     }
 
+    /// As [`Gateway::start`], in a directory to which the paths of its arguments belong.
+    pub(crate) fn start_in(dir: &Path, redis: &Redis, arguments: &[&str]) -> Gateway {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ws4redis"));
+        command.current_dir(dir);
+        let redis = redis.unix_url();
+        let arguments = [&["--redis", &redis], arguments].concat();
+        let gateway = Gateway::launch_by(command, &arguments);
+        gateway.wait_ready();
+        gateway
+    }
+
     /// Starts it with its own little Redis, and waits until it is ready.
     pub(crate) fn start_embedded(arguments: &[&str]) -> Gateway {
         let gateway = Gateway::launch(&[&["--embedded=127.0.0.1:0"], arguments].concat());
@@ -51,7 +62,10 @@ impl Gateway {
     }
 
     /// As [`Gateway::start_embedded`], with these variables in its environment.
-    pub(crate) fn start_in(environment: &[(&str, &str)], arguments: &[&str]) -> Gateway {
+    pub(crate) fn start_with_environment(
+        environment: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Gateway {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ws4redis"));
         command.envs(environment.iter().copied());
         let arguments = [&["--embedded=127.0.0.1:0"], arguments].concat();

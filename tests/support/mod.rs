@@ -13,6 +13,7 @@ pub(crate) mod http;
 pub(crate) mod nginx;
 pub(crate) mod process;
 pub(crate) mod python;
+pub(crate) mod quickstart;
 pub(crate) mod redis;
 pub(crate) mod resp;
 pub(crate) mod stream;

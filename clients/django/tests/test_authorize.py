@@ -110,6 +110,19 @@ def test_a_user_who_may_not_log_in_any_more_is_nobody(client, john):
     assert question(client).json()["user"] is None
 
 
+def test_to_look_at_a_session_changes_nothing_in_it(client, john, settings):
+    client.get("/enter?as=john")
+    key = client.session.session_key
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "the next one", [settings.SECRET_KEY]
+    for _ in range(2):
+        assert question(client).json()["user"] == "john"
+    john.set_password("another")
+    john.save()
+    for _ in range(2):
+        answer = question(client).json()
+        assert (answer["user"], answer["session"]) == (None, key)
+
+
 def test_a_hook_finds_out_who_it_is_in_its_own_way(ask):
     gateway = ask(WS4REDIS_PROCESS_REQUEST="hooks.by_token")
     assert gateway.status("f?token=evil&subscribe-user") == 403

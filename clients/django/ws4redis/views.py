@@ -64,7 +64,9 @@ def identify(client: HttpRequest) -> None:
         hook(client)
     elif key := client.COOKIES.get(site.SESSION_COOKIE_NAME):
         client.session = import_module(site.SESSION_ENGINE).SessionStore(key)
-        client.user = get_user(client)
+        looked_at = copy.copy(client)
+        looked_at.session = _Snapshot(client.session.items())  # type: ignore[assignment]
+        client.user = get_user(looked_at)
     user = client.user or AnonymousUser()
     client.user = _User(lambda: user)  # type: ignore[assignment]
 
@@ -125,6 +127,18 @@ def _allowed(client: HttpRequest, asked: list[str]) -> list[str]:
 def _callable(hook: Callable[..., Any] | str | None) -> Callable[..., Any] | None:
     # A name that leads nowhere is an error, and so lets nobody in.
     return import_string(hook) if isinstance(hook, str) else hook
+
+
+class _Snapshot(dict[str, Any]):
+    """What a session holds. Django empties a session whose hash is wrong, and gives a new key to one of an older SECRET_KEY,
+    of which the browser would not hear: opening a WebSocket would log people out.
+    """
+
+    def flush(self) -> None:
+        pass
+
+    def cycle_key(self) -> None:
+        pass
 
 
 class _User(SimpleLazyObject):  # type: ignore[type-arg]
