@@ -130,8 +130,10 @@ def _callable(hook: Callable[..., Any] | str | None) -> Callable[..., Any] | Non
 
 
 class _Snapshot(dict[str, Any]):
-    """What a session holds. Django empties a session whose hash is wrong, and gives a new key to one of an older SECRET_KEY,
-    of which the browser would not hear: opening a WebSocket would log people out.
+    """What a session holds, to be looked at.
+
+    Django empties a session whose hash is wrong, and gives a new key to one of an older SECRET_KEY. The browser would
+    not hear of it: to open a WebSocket would be to log out.
     """
 
     def flush(self) -> None:
