@@ -12,7 +12,7 @@ COVERAGE := -C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 \
 ADVISORIES := https://github.com/rustsec/advisory-db
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-js sim bench bench-smoke bench-handshakes fuzz figures lint doc ci setup
+.PHONY: help run test test-django test-js wheel sim bench bench-smoke bench-handshakes fuzz figures lint doc ci setup
 # Two builds at once fight over the same target directory and the same cores.
 .NOTPARALLEL:
 
@@ -22,9 +22,15 @@ help: ## list the targets
 run: ## build, and start the gateway with its own little Redis and the playground page
 	cargo run --locked --release -- serve --embedded
 
-test: setup ## run every test, the documentation's and the JavaScript client's included
+test: setup ## run every test, those of the documentation and of the clients included
 	cargo test --locked
-	$(MAKE) test-js
+	$(MAKE) test-js test-django
+
+test-django: setup wheel ## test the Django package, on each version of Django
+	clients/django/make.sh test
+
+wheel: ## build the Python wheel: the gateway and the Django package
+	clients/django/make.sh wheel
 
 test-js: setup $(NODE_MODULES) ## check the JavaScript client, and run its tests in Chromium against the gateway
 	cargo build --locked

@@ -53,9 +53,6 @@ fn the_configuration_document_has_every_setting_with_its_names_and_default() {
     }
 }
 
-/// Links to what is not there yet.
-const NOT_YET: &[&str] = &["clients/django/README.md"];
-
 #[test]
 fn every_link_from_a_document_leads_somewhere() {
     let mut faults = Vec::new();
@@ -66,21 +63,17 @@ fn every_link_from_a_document_leads_somewhere() {
         let below = below.map(|line| line.split_once("]: ").map(|(_, target)| target));
         for target in inline.chain(below).flatten() {
             let (path, heading) = target.split_once('#').unwrap_or((target, ""));
-            let is_excused =
-                path.contains("://") || NOT_YET.iter().any(|name| path.ends_with(name));
             let file = match path {
                 "" => document.clone(),
                 _ => document.parent().unwrap().join(path),
             };
-            let leads = is_excused || file.exists() && has_heading(&file, heading);
+            let leads = path.contains("://") || file.exists() && has_heading(&file, heading);
             if !leads {
                 faults.push(format!("{}: {target}", document.display()));
             }
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    let late = NOT_YET.iter().filter(|path| Path::new(path).exists());
-    assert_eq!(late.count(), 0, "it is there now: take it from NOT_YET");
 }
 
 #[test]
