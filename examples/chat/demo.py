@@ -25,6 +25,8 @@ START_TIMEOUT = 30.0
 STOP_TIMEOUT = 15.0
 # A part that dies over and over must not make a busy loop.
 RESTART_PAUSE = 0.5
+# A unix socket's path has 107, and its name in the folder is the rest.
+FOLDER_CHARACTERS_MAX = 90
 
 
 class Trouble(Exception):
@@ -133,8 +135,7 @@ def parts(data, port, gateway):
     redis_command += ["--dir", str(data), "--appendonly", "yes", "--save", ""]
     gunicorn = [sys.executable, "-m", "gunicorn", "--bind", f"unix:{django}", "--workers", "2"]
     gunicorn += ["--threads", "4", "--graceful-timeout", "3", "chat.wsgi:application"]
-    manage = [sys.executable, "manage.py", "ws4redis", "--"]
-    manage += ["--listen", f"unix:{ws}", "--callback-url", f"unix:{django}:/ws4redis/authorize/"]
+    manage = [sys.executable, "manage.py", "ws4redis"]
     nginx = [program("nginx", "/usr/sbin/nginx"), "-p", str(data), "-c", nginx_configuration(data, port)]
     return [
         part("redis", redis_command, redis),
@@ -160,7 +161,8 @@ def nginx_configuration(data, port):
     if types is None:
         raise Trouble("nginx' mime.types is missing. As root: apt-get install nginx-light")
     text = (HERE / "nginx.conf").read_text()
-    text = text.replace("MIME_TYPES", types).replace("DATA", str(data)).replace("PORT", str(port))
+    for word, value in {"MIME_TYPES": types, "REPOSITORY": REPOSITORY, "DATA": data, "PORT": port}.items():
+        text = text.replace(word, str(value))
     if os.geteuid() == 0:
         # The folder is its owner's alone, and nginx' workers would be somebody else.
         text = "user root;\n" + text
@@ -250,6 +252,8 @@ def main():
     )
     options = parser.parse_args()
     try:
+        if options.data and len(str(options.data.resolve())) > FOLDER_CHARACTERS_MAX:
+            raise Trouble(f"--data has a path too long for a socket in it: at most {FOLDER_CHARACTERS_MAX} characters")
         if not options.gateway.exists():
             raise Trouble(f"there is no {options.gateway}; `make demo` builds it")
         if options.data:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[2]
-DATA = Path(os.environ.get("CHAT_DATA", "/tmp/ws4redis-chat"))
+DATA = Path(os.environ.get("CHAT_DATA", HERE / "data"))
 
 SECRET_KEY = os.environ.get("CHAT_SECRET_KEY", "only for looking around: demo.py makes a real one")
 DEBUG = False
@@ -70,9 +70,12 @@ CACHES = {
     }
 }
 
-# ws4redis.
+# ws4redis: `manage.py ws4redis` starts the gateway with these.
 WS4REDIS_CONNECTION = {"unix_socket_path": str(REDIS_SOCKET)}
 WS4REDIS_PREFIX = "chat"
 WS4REDIS_EXPIRE = 3600
 WS4REDIS_HEARTBEAT = "--heartbeat--"
 WS4REDIS_ALLOWED_CHANNELS = "chat.permissions.get_allowed_channels"
+# nginx and Django are on this machine: sockets cost less than ports, and nobody else can reach them.
+WS4REDIS_LISTEN = f"unix:{DATA / 'gateway.sock'}"
+WS4REDIS_CALLBACK_URL = f"unix:{DATA / 'django.sock'}:/ws4redis/authorize"

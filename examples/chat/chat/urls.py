@@ -1,8 +1,7 @@
 """The addresses of the chat."""
 
 from django.contrib.auth.views import LoginView, LogoutView
-from django.urls import path
-from ws4redis.views import authorize
+from django.urls import include, path
 
 from chat import views
 
@@ -18,5 +17,5 @@ urlpatterns = [
     ),
     path("logout/", LogoutView.as_view(), name="logout"),
     # The gateway's question, for each client: nginx lets nobody else ask it.
-    path("ws4redis/authorize/", authorize),
+    path("ws4redis/", include("ws4redis.urls")),
 ]

@@ -12,15 +12,26 @@ const text = form.elements.text;
 const trouble = document.getElementById("trouble");
 const MESSAGES_MAX = 500;
 
-const ws = new WS4Redis(uri, { heartbeat });
-ws.addEventListener("open", () => show("open", "Live"));
-ws.addEventListener("reconnecting", () => show("connecting", "Reconnecting…"));
-ws.addEventListener("message", ({ data }) => arrived(JSON.parse(data)));
-// What let this page in counts no more: only the person can change that.
-ws.addEventListener("renew", () => {
+const socket = new WS4Redis(uri, { heartbeat, renew: stillSignedIn });
+socket.addEventListener("open", () => show("open", "Live"));
+socket.addEventListener("reconnecting", () => show("connecting", "Reconnecting…"));
+socket.addEventListener("paused", () => show("closed", "Offline"));
+socket.addEventListener("message", ({ data }) => arrived(JSON.parse(data)));
+// 4403: the permission is withdrawn. Only the person can change that.
+socket.addEventListener("renew", ({ code }) => code === 4403 && signedOut());
+
+// The gateway refuses us, or says that our time is over: is there still a session?
+async function stillSignedIn() {
+  const { type } = await fetch(location.pathname, { method: "HEAD", redirect: "manual" });
+  if (type !== "opaqueredirect") return {};
+  signedOut();
+  return false;
+}
+
+function signedOut() {
   show("closed", "Signed out");
   document.getElementById("signed-out").showModal();
-});
+}
 
 function show(name, words) {
   state.dataset.state = name;
