@@ -68,7 +68,7 @@ test("who is not signed in is led to the door, and the gateway refuses the socke
     `${origin.replace("http", "ws")}/ws/chat?subscribe-broadcast`,
   );
   assert.equal(opened, false);
-  const authorize = await page.goto(`${origin}/ws4redis/authorize/`);
+  const authorize = await page.goto(`${origin}/ws4redis/authorize`);
   assert.equal(authorize.status(), 404, "only the gateway may ask who somebody is");
   await page.context().close();
 });
@@ -252,7 +252,8 @@ async function until(what, holds) {
 }
 
 function gateway() {
-  return process.env.WS4REDIS_BINARY ? ["--gateway", process.env.WS4REDIS_BINARY] : [];
+  const target = process.env.CARGO_TARGET_DIR;
+  return target ? ["--gateway", join(target, "release/ws4redis")] : [];
 }
 
 function installed() {
