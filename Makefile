@@ -2,6 +2,7 @@
 
 VENV := .venv/bin
 NODE_MODULES := clients/js/node_modules/.package-lock.json
+CHAT := .venv-chat
 TARGET := heads
 SECONDS := 60
 HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
@@ -12,7 +13,7 @@ COVERAGE := -C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 \
 ADVISORIES := https://github.com/rustsec/advisory-db
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-django test-js wheel sim bench bench-smoke bench-handshakes fuzz figures lint doc ci setup
+.PHONY: help run demo test test-chat test-django test-js chat wheel sim bench bench-smoke bench-handshakes fuzz figures lint doc ci setup
 # Two builds at once fight over the same target directory and the same cores.
 .NOTPARALLEL:
 
@@ -22,9 +23,12 @@ help: ## list the targets
 run: ## build, and start the gateway with its own little Redis and the playground page
 	cargo run --locked --release -- serve --embedded
 
+demo: chat ## start the chat of examples/chat behind nginx, on loopback
+	$(CHAT)/bin/python examples/chat/demo.py
+
 test: setup ## run every test, those of the documentation and of the clients included
 	cargo test --locked
-	$(MAKE) test-js test-django
+	$(MAKE) test-js test-django test-chat
 
 test-django: setup wheel ## test the Django package, on each version of Django
 	clients/django/make.sh test
@@ -35,6 +39,19 @@ wheel: ## build the Python wheel: the gateway and the Django package
 test-js: setup $(NODE_MODULES) ## check the JavaScript client, and run its tests in Chromium against the gateway
 	cargo build --locked
 	cd clients/js && WS4REDIS_BINARY="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/ws4redis" npm test
+
+test-chat: chat ## let two browsers use the chat, through nginx, Django, the gateway and Redis
+	node --test examples/chat/chat.test.mjs
+
+chat: setup $(NODE_MODULES) $(CHAT)/requirements.txt
+	cargo build --locked --release
+	cd clients/js && npm run --silent build
+
+$(CHAT)/requirements.txt: examples/chat/requirements.txt
+	rm -rf $(CHAT)
+	python3 -m venv $(CHAT)
+	$(CHAT)/bin/pip install --quiet --disable-pip-version-check --no-input -r $<
+	cp $< $@
 
 # No package gets to run a script of its own at installation.
 $(NODE_MODULES): clients/js/package-lock.json
