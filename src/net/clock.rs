@@ -4,26 +4,43 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::tick::Tick;
 
+/// Between two looks at the system's clock.
+const UNIX_EVERY: Duration = Duration::from_secs(1);
+
 /// Counts from its making.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock(Instant);
+#[derive(Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+    unix_at: Tick,
+}
 
 impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the reactor's clock")]
     pub(crate) fn start() -> Clock {
-        Clock(Instant::now())
+        Clock {
+            start: Instant::now(),
+            unix_at: Tick::ZERO,
+        }
     }
 
     /// The time since 1970, as the system's clock has it now; it may be set at any time.
     #[expect(clippy::disallowed_methods, reason = "this is the reactor's clock")]
-    pub(crate) fn unix(self) -> Duration {
+    pub(crate) fn unix(&self) -> Duration {
         // Before 1970 is a machine without a clock; there every token is from the future.
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         unix.unwrap_or_default()
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the reactor's clock")]
-    pub(crate) fn now(self) -> Tick {
-        Tick::new(Instant::now().saturating_duration_since(self.0))
+    pub(crate) fn now(&self) -> Tick {
+        Tick::new(Instant::now().saturating_duration_since(self.start))
+    }
+
+    /// The time since 1970, if it was not looked at for a second.
+    pub(crate) fn unix_now_and_then(&mut self, now: Tick) -> Option<Duration> {
+        (now.since(self.unix_at) >= UNIX_EVERY).then(|| {
+            self.unix_at = now;
+            self.unix()
+        })
     }
 }

@@ -38,8 +38,6 @@ const SLICE_BYTES: usize = 8 << 20;
 /// Bytes written to one socket in one turn: a fast reader of large messages may not starve the others. It is more
 /// than what Redis can bring in one turn: the queue of a client that hears all of it must not grow for that alone.
 const WRITE_BYTES: usize = 1 << 20;
-/// Between two looks at the system's clock.
-const DATE_EVERY: Duration = Duration::from_secs(1);
 /// Not a peer: signals, the waker, listeners.
 const SPECIAL: usize = u32::MAX as usize;
 const SIGNAL: Token = Token(SPECIAL);
@@ -69,8 +67,6 @@ pub(super) struct Reactor {
     pub(super) link: Option<PeerId>,
     /// When Redis was read last.
     pub(super) redis_read_at: Tick,
-    /// When the hub was told last what the system's clock says.
-    dated_at: Tick,
     pub(super) scratch: Box<[u8]>,
     cork: Vec<u8>,
     /// Held so that there is one to give up when there is none left.
@@ -134,7 +130,6 @@ impl Reactor {
             connecting: Vec::new(),
             link: None,
             redis_read_at: Tick::ZERO,
-            dated_at: Tick::ZERO,
             scratch: vec![0; READ_BYTES].into_boxed_slice(),
             cork: Vec::new(),
             spare: File::open("/dev/null").ok(),
@@ -165,9 +160,8 @@ impl Reactor {
     fn turn(&mut self, events: &mut Events) -> io::Result<()> {
         self.sleep(events)?;
         let now = self.clock.now();
-        if now.since(self.dated_at) >= DATE_EVERY {
-            self.dated_at = now;
-            self.hub.dated(now, self.clock.unix());
+        if let Some(unix) = self.clock.unix_now_and_then(now) {
+            self.hub.dated(now, unix);
         }
         self.note(now, events);
         self.read(now);
