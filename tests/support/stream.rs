@@ -66,17 +66,23 @@ impl Stream {
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.deadline.left().ok_or(io::ErrorKind::TimedOut)?;
-        self.set_read_timeout(left)?;
-        let read = match &mut self.socket {
-            Socket::Tcp(socket) => socket.read(buffer),
-            Socket::Unix(socket) => socket.read(buffer),
-        };
-        // The kernel says "would block" for a timeout, which readers take for "come back".
-        read.map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
-            _ => error,
-        })
+        loop {
+            let left = self.deadline.left().ok_or(io::ErrorKind::TimedOut)?;
+            self.set_read_timeout(left)?;
+            let read = match &mut self.socket {
+                Socket::Tcp(socket) => socket.read(buffer),
+                Socket::Unix(socket) => socket.read(buffer),
+            };
+            return match read {
+                // Whoever stops the tests and lets them go on interrupts a read that has a time-out (signal(7)).
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // The kernel says "would block" for a timeout, which readers take for "come back".
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    Err(io::ErrorKind::TimedOut.into())
+                }
+                read => read,
+            };
+        }
     }
 }
 
