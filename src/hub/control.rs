@@ -102,6 +102,20 @@ impl Control {
         self.rechecks.remove(&id);
     }
 
+    /// Another pace: also for those who wait for their turn.
+    pub(crate) fn reload(&mut self, now: Tick, per_second: u32) {
+        if let Some(pace) = &mut self.pace {
+            *pace = Pace::new(now, per_second.into());
+        }
+    }
+
+    /// A drain begins, and closes all that would come back at a pace of its own.
+    pub(crate) fn drain(&mut self) {
+        self.rechecks.clear();
+        self.pace = None;
+        self.aging = None;
+    }
+
     pub(crate) fn deadline(&self) -> Option<Tick> {
         let pace = self.pace.as_ref().map(Pace::next);
         let aging = self.aging.as_ref().map(|aging| aging.next);
@@ -218,6 +232,9 @@ impl Hub {
     }
 
     fn recheck(&mut self, now: Tick, id: PeerId) {
+        if self.is_draining() {
+            return;
+        }
         let per_second = self.config.limits.drain_per_second.into();
         self.control
             .pace
@@ -225,8 +242,10 @@ impl Hub {
         self.control.rechecks.insert(id);
     }
 
-    /// Not while others wait for their turn: these would only wait behind them.
+    /// Not while others wait for their turn: these would only wait behind them. Nor while they could not come back in:
+    /// they would lose what they have for nothing.
     fn look_at_age(&mut self, now: Tick) {
+        let is_ready = self.ready().is_ok();
         let Some(aging) = &mut self.control.aging else {
             return;
         };
@@ -234,7 +253,7 @@ impl Hub {
             return;
         }
         aging.next = now + aging.step();
-        if !self.control.rechecks.is_empty() {
+        if !self.control.rechecks.is_empty() || !is_ready {
             return;
         }
         let old = self.peers.sessions().filter(|(id, session)| {

@@ -6,6 +6,7 @@
 //! means that the proxy *added* its own to the client's instead of replacing it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -14,7 +15,7 @@ use super::callback::Question;
 use super::jwt::{self, Claims};
 use super::signed_headers::SignatureRefused;
 use super::testimony::Testimony;
-use super::{Access, Step, Target};
+use super::{Access, Step, StoredAt, Target};
 use crate::channel::Identity;
 use crate::config::{Config, Source};
 use crate::refusal::{Refusal, Refused};
@@ -71,10 +72,11 @@ impl Access {
                 Err(bad) => Step::Unreadable(bad),
             });
         }
-        Some(Step::Stored {
+        Some(Step::Stored(StoredAt {
             key: cookie.to_owned(),
             redis_key: django.redis_key(cookie)?,
-        })
+            django: Arc::clone(django),
+        }))
     }
 
     /// Who has no token is somebody for the next source; who has a bad one is told so, or it would be let in as

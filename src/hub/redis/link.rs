@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::answers::GivenUp;
 use super::canary::{Canary, Verdict};
 use crate::config::Redis as Credentials;
@@ -31,6 +33,8 @@ pub(crate) struct Link {
     pub(super) state: State,
     pub(super) canary: Canary,
     credentials: Credentials,
+    /// The gateway's own channels, and what the confirmation of each is.
+    own: Vec<(Bytes, Expected)>,
     bulk_bytes_max: usize,
     random: fastrand::Rng,
     losses: u64,
@@ -67,8 +71,9 @@ pub(crate) struct Up {
     commands: u64,
 }
 
-/// The first exchange on a link: HELLO, SELECT, CLIENT SETNAME. Nothing else is said before all are answered, or it
-/// might be said to the wrong database.
+/// The first exchange on a link: HELLO, SELECT, SUBSCRIBE to the gateway's own channels, CLIENT SETNAME. Nothing else
+/// is said before all are answered. It might be said to the wrong database; to a Redis that keeps those channels from us
+/// it would be said anew with every try; and clients would be let in while orders are not heard.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Greeting {
     /// It must be over by then.
@@ -114,7 +119,12 @@ pub(crate) enum Expected {
 
 impl Link {
     /// A link that is to be tried at once. `bulk_bytes_max` bounds the values that are read on it.
-    pub(crate) fn new(redis: &Credentials, bulk_bytes_max: usize, random: fastrand::Rng) -> Link {
+    pub(crate) fn new(
+        redis: &Credentials,
+        own: Vec<(Bytes, Expected)>,
+        bulk_bytes_max: usize,
+        random: fastrand::Rng,
+    ) -> Link {
         Link {
             state: State::Down {
                 retry_at: Tick::ZERO,
@@ -122,6 +132,7 @@ impl Link {
             },
             canary: Canary::default(),
             credentials: redis.clone(),
+            own,
             bulk_bytes_max,
             random,
             losses: 0,
@@ -234,7 +245,7 @@ impl Link {
             tries,
             commands: 0,
         });
-        up.greet(&self.credentials);
+        up.greet(&self.credentials, &self.own);
         self.state = State::Up(up);
     }
 
@@ -307,7 +318,7 @@ impl Link {
 }
 
 impl Up {
-    fn greet(&mut self, redis: &Credentials) {
+    fn greet(&mut self, redis: &Credentials, own: &[(Bytes, Expected)]) {
         match &redis.password {
             Some(password) => {
                 let user = redis.username.as_deref().unwrap_or("default");
@@ -325,6 +336,9 @@ impl Up {
         if redis.db != 0 {
             let db = redis.db.to_string();
             self.send(&[b"SELECT", db.as_bytes()], Expected::Select);
+        }
+        for (channel, confirmation) in own {
+            self.send(&[b"SUBSCRIBE", channel], *confirmation);
         }
         self.send(&[b"CLIENT", b"SETNAME", b"ws4redis"], Expected::Named);
     }

@@ -24,7 +24,7 @@ pub(crate) struct Sessions {
 impl Sessions {
     pub(super) fn new(redis: &Credentials, config: &Config, random: fastrand::Rng) -> Sessions {
         Sessions {
-            link: Link::new(redis, DJANGO_SESSION_BYTES_MAX, random),
+            link: Link::new(redis, Vec::new(), DJANGO_SESSION_BYTES_MAX, random),
             // No more handshakes wait than this; those whose clients have left must not add up either.
             awaited_max: config.limits.pending_max,
         }
