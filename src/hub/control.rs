@@ -12,7 +12,6 @@ use foldhash::quality::FixedState;
 
 use super::Hub;
 use super::fingerprint::Fingerprints;
-use super::outage::TOLD_EVERY;
 use super::pace::Pace;
 use super::roster::{Known, Meant, Roster};
 use super::session::State;
@@ -34,9 +33,6 @@ pub(crate) struct Control {
     rechecks: BTreeSet<PeerId>,
     pace: Option<Pace>,
     aging: Option<Aging>,
-    /// When a refused order was told last, and how many were not told since.
-    told_at: Option<Tick>,
-    untold: u64,
 }
 
 /// For how long a session may be open.
@@ -77,8 +73,6 @@ impl Control {
             rechecks: BTreeSet::new(),
             pace: None,
             aging: Aging::new(config, random),
-            told_at: None,
-            untold: 0,
         }
     }
 
@@ -188,20 +182,14 @@ impl Hub {
             }));
     }
 
-    /// What was said on the control channel is no order. Told now and then: who may publish there could else fill
-    /// the log.
+    /// What was said on the control channel is no order.
     pub(super) fn disobey(&mut self, now: Tick, refused: OrderRefused) {
         self.counts.orders_refused += 1;
-        let control = &mut self.control;
-        control.untold += 1;
-        if (control.told_at).is_some_and(|told_at| now.since(told_at) < TOLD_EVERY) {
-            return;
+        if let Some(count) = self.seldom.orders.happened(now) {
+            let why = refused.to_string();
+            self.reports
+                .push_back(Report::Control(ControlReport::Refused { why, count }));
         }
-        control.told_at = Some(now);
-        let count = std::mem::take(&mut control.untold);
-        let why = refused.to_string();
-        self.reports
-            .push_back(Report::Control(ControlReport::Refused { why, count }));
     }
 
     /// Closes those whose turn it is, and looks whose time is over.

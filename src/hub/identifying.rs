@@ -192,7 +192,7 @@ impl Hub {
         let rules = &self.access.rules;
         match access::grant(target, testimony, &self.config, rules, &*self.subscriber) {
             Ok(grant) => {
-                if grant.reserved > 0 {
+                if grant.reserved > 0 && self.seldom.reserved.happened(now).is_some() {
                     let count = grant.reserved;
                     self.reports
                         .push_back(Report::ReservedChannels { from, count });

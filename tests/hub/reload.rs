@@ -343,7 +343,17 @@ fn a_link_for_djangos_sessions_is_made_when_they_are_needed_and_asked_of_no_one_
     assert!(world.hub.ready().is_err());
     reload(&mut world, other);
     assert_eq!(world.hub.ready(), Ok(()));
+    assert_eq!(world.hub.tally().sessions_link, None);
     assert_eq!(status(&mut world, &with_cookie), 101);
+    let told = |world: &World| {
+        let links = world.reports.iter();
+        links
+            .filter(|report| matches!(report, Report::Link(_)))
+            .count()
+    };
+    let before = told(&world);
+    world.advance(ms(100_000));
+    assert_eq!(told(&world), before, "nobody misses it");
 }
 
 #[test]
