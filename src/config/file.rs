@@ -47,8 +47,8 @@ pub(super) fn read(path: PathBuf) -> Result<Contents, ConfigError> {
     file.contents(table.get_ref())
 }
 
-/// A pipe, such as `--config <(command)`, is read at the start. Nothing is left of it for a reload, and nothing is a good
-/// configuration: one without a rule.
+/// A pipe, such as `--config <(command)`, is read at the start. Nothing is left of it for a reload, and nothing is a
+/// good configuration: one without a rule.
 fn text(path: &Path) -> io::Result<String> {
     let text = fs::read_to_string(path)?;
     if text.is_empty() && fs::metadata(path)?.file_type().is_fifo() {

@@ -72,8 +72,8 @@ pub(crate) struct Up {
 }
 
 /// The first exchange on a link: HELLO, SELECT, SUBSCRIBE to the gateway's own channels, CLIENT SETNAME. Nothing else
-/// is said before all are answered. It might be said to the wrong database; to a Redis that keeps those channels from us
-/// it would be said anew with every try; and clients would be let in while orders are not heard.
+/// is said before all are answered: it might be said to the wrong database, or with each try anew to a Redis that keeps
+/// those channels from us; and clients would be let in while orders are not heard.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Greeting {
     /// It must be over by then.
@@ -152,11 +152,11 @@ impl Link {
     /// The clients that wait for an answer about themselves.
     pub(crate) fn awaited_by(&self) -> Vec<PeerId> {
         let expected = self.up().into_iter().flat_map(|up| &up.expected);
-        let sessions = expected.filter_map(|expected| match expected {
+        let session = |expected: &Expected| match expected {
             Expected::Session(id) => Some(*id),
             _ => None,
-        });
-        sessions.collect()
+        };
+        expected.filter_map(session).collect()
     }
 
     /// Connected.
@@ -298,10 +298,10 @@ impl Link {
         self.commands += self.up().map_or(0, |up| up.commands);
         self.losses += 1;
         self.canary.stop();
-        let backoff = BACKOFF_MIN
-            .saturating_mul(1 << tries.min(10))
-            .min(BACKOFF_MAX);
-        let wait = backoff.mul_f64(0.5 + self.random.f64() / 2.0);
+        let backoff = BACKOFF_MIN.saturating_mul(1 << tries.min(10));
+        let wait = backoff
+            .min(BACKOFF_MAX)
+            .mul_f64(0.5 + self.random.f64() / 2.0);
         self.state = State::Down {
             retry_at: now + wait,
             tries: tries.saturating_add(1),
@@ -322,14 +322,8 @@ impl Up {
         match &redis.password {
             Some(password) => {
                 let user = redis.username.as_deref().unwrap_or("default");
-                let words: [&[u8]; 5] = [
-                    b"HELLO",
-                    b"3",
-                    b"AUTH",
-                    user.as_bytes(),
-                    password.reveal().as_bytes(),
-                ];
-                self.send(&words, Expected::Hello);
+                let (user, password) = (user.as_bytes(), password.reveal().as_bytes());
+                self.send(&[b"HELLO", b"3", b"AUTH", user, password], Expected::Hello);
             }
             None => self.send(&[b"HELLO", b"3"], Expected::Hello),
         }
