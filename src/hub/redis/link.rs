@@ -299,9 +299,8 @@ impl Link {
         self.losses += 1;
         self.canary.stop();
         let backoff = BACKOFF_MIN.saturating_mul(1 << tries.min(10));
-        let wait = backoff
-            .min(BACKOFF_MAX)
-            .mul_f64(0.5 + self.random.f64() / 2.0);
+        let part = 0.5 + self.random.f64() / 2.0;
+        let wait = backoff.min(BACKOFF_MAX).mul_f64(part);
         self.state = State::Down {
             retry_at: now + wait,
             tries: tries.saturating_add(1),
