@@ -125,11 +125,12 @@ impl Control {
 impl Hub {
     /// Has an order that means this client come since its request was read, after so many orders?
     pub(super) fn is_overtaken(&self, identity: &Identity, orders: u64) -> bool {
-        let known = Known::new(identity, &self.fingerprints);
-        match (&self.control.roster, &known) {
-            (Some(roster), Some(known)) => roster.is_meant_since(orders, known),
-            _ => false,
-        }
+        let roster = self.control.roster.as_ref();
+        let Some(roster) = roster.filter(|roster| roster.orders() > orders) else {
+            return false;
+        };
+        Known::new(identity, &self.fingerprints)
+            .is_some_and(|known| roster.is_meant_since(orders, &known))
     }
 
     /// The link is back, and what was ordered meanwhile nobody told us: a handshake that was under way all the time
@@ -166,17 +167,10 @@ impl Hub {
             }
         }
         self.counts.orders += 1;
-        let by = [
-            ("user", &order.user),
-            ("group", &order.group),
-            ("session", &order.session),
-        ];
-        let by = by.iter().filter(|(_, name)| name.is_some());
-        let by: Vec<&str> = by.map(|(word, _)| *word).collect();
         self.reports
             .push_back(Report::Control(ControlReport::Obeyed {
                 action: order.action.word(),
-                by: by.join("+"),
+                by: order.by(),
                 sessions,
                 handshakes,
             }));
