@@ -86,10 +86,7 @@ impl Sessions {
                 canary.heard(now, &nonce);
                 Heard::Nothing
             }
-            // Redis still loads, or the user may not: either way no session is to be had.
-            (Expected::Ping, Reply::Error(error)) => {
-                return Err(GivenUp(format!("PING was answered with {error}")));
-            }
+            (Expected::Ping, Reply::Error(error)) => return Err(answers::no_pong(&error)),
             (Expected::Session(id), reply) => answers::session(id, reply),
             (answered, reply) => match answers::greeting(answered, reply)? {
                 Heard::Version(said) => {
