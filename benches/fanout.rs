@@ -23,7 +23,11 @@ const PAYLOAD: usize = 128;
 
 const HANDSHAKE: &[u8] = b"GET /ws/f?subscribe-broadcast HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-const GREETING: &[u8] = b"%1\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n+OK\r\n";
+const GREETING: [&[u8]; 3] = [
+    b"%1\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n",
+    SUBSCRIBED,
+    b"+OK\r\n",
+];
 const SUBSCRIBED: &[u8] = b">3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n";
 
 struct World {
@@ -48,8 +52,7 @@ impl World {
             link,
             cork: Vec::new(),
         };
-        world.redis_says(GREETING);
-        world.redis_says(SUBSCRIBED);
+        world.redis_says(&GREETING.concat());
         for member in 0..members {
             world.join();
             if member == 0 {

@@ -49,8 +49,8 @@ pub const REPLY_ELEMENTS_MAX: usize = 4_096;
 /// Bytes of a Django session, stored and inflated. Every request of the site reads it, so it is a few hundred in
 /// practice. While it is read it may take fifty times this: a list of one-digit numbers does.
 pub const DJANGO_SESSION_BYTES_MAX: usize = 256 << 10;
-/// Groups in a Django session.
-pub const DJANGO_GROUPS_MAX: usize = 1_024;
+/// Groups of one client, whichever source names them; directories have users in some hundreds.
+pub const GROUPS_MAX: usize = 1_024;
 /// Bytes of a user's or a group's name in a Django session; Django allows 150 characters.
 pub const DJANGO_NAME_BYTES_MAX: usize = 1_024;
 /// Bytes of the head of an answer of the application; frameworks send some hundreds, and a session's cookie.
@@ -62,9 +62,8 @@ pub const SESSION_BYTES: usize = 512;
 pub const CHANNEL_BYTES: usize = 512;
 /// What a publish that waits takes besides its message: the names of its channels.
 pub const PUBLISH_BYTES: usize = 512;
-/// What it takes to remember who a session is, for orders: eight bytes for each name, in as many groups as Django's
-/// sessions and the callback may name.
-pub const IDENTITY_BYTES: usize = 64 + 8 * DJANGO_GROUPS_MAX;
+/// What it takes to remember who a session is, for orders: eight bytes for each name.
+pub const IDENTITY_BYTES: usize = 64 + 8 * GROUPS_MAX;
 /// What the process takes before anybody connects: code, stack, the loop's scratch and cork buffers.
 pub const PROCESS_BYTES: usize = 16 << 20;
 

@@ -165,7 +165,7 @@ pub enum ReloadReport {
         /// What is wrong with it, and where.
         why: String,
     },
-    /// It was not read: the gateway drains.
+    /// It was not taken: the gateway drains.
     Ignored,
 }
 

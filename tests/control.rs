@@ -193,6 +193,9 @@ fn the_library_ends_a_session_and_says_what_is_wrong_with_an_order_or_a_secret()
     assert_eq!(john.closed(), (4403, "revoked".to_owned()));
     let nobody = store.order(&Order::recheck(), None).unwrap_err();
     assert!(nobody.to_string().contains("names a user"));
+    let long = Order::disconnect().user("j".repeat(5_000));
+    let long = store.order(&long, Some(&secret)).unwrap_err();
+    assert!(long.to_string().contains("4096 bytes"));
     let short = Secret::new("short".to_owned());
     let short = store.order(&order, Some(&short)).unwrap_err().to_string();
     assert!(short.contains("32 bytes") && !short.contains("short "));

@@ -13,8 +13,8 @@ const UNIX: Duration = Duration::from_secs(1_700_000_000);
 const REQUEST: &[u8] = b"GET /ws/f?subscribe-user HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"user\":\"john\"}";
-const GREETING: &[u8] = b"%1\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n+OK\r\n\
-    >3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n";
+const GREETING: &[u8] = b"%1\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n\
+    >3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n+OK\r\n";
 /// What Redis says to a join: the subscription, no persisted message.
 const JOINED: &[u8] = b">3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n_\r\n";
 

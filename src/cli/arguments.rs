@@ -245,7 +245,7 @@ pub(super) struct Disconnect {
     /// Whoever has this session key
     #[arg(long, value_name = "KEY")]
     pub(super) session: Option<String>,
-    /// Let them come back at once to be judged anew
+    /// Let them come back and be judged anew
     #[arg(long)]
     pub(super) recheck: bool,
 }

@@ -22,7 +22,9 @@ pub(super) fn run(arguments: Disconnect, config: &Config) -> Result<(), Failure>
         }
     };
     if !order.names_somebody() {
-        return usage("disconnect whom? say --user NAME, --group NAME or --session KEY");
+        return usage(
+            "disconnect whom? say --user NAME, --group NAME or --session KEY, and none of them empty",
+        );
     }
     if !config.control.is_on() {
         return usage(

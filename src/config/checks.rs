@@ -52,6 +52,7 @@ impl Config {
             "must be 0 or at least 60 seconds",
         )?;
         self.check_sources()?;
+        self.check_signatures()?;
         self.check_callback()?;
         self.check_addresses()?;
         Ok(Config {
@@ -106,6 +107,20 @@ impl Config {
         for cookie in self.jwt.cookie.iter() {
             if !is_token(cookie) {
                 return Err(unfit("jwt_cookie", COOKIE.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// For how long a signature holds. They count in seconds: less refuses all of them. Who could read one may repeat
+    /// it meanwhile.
+    fn check_signatures(&self) -> Result<(), Unfit> {
+        for (key, age) in [
+            ("headers_max_age", self.headers_max_age),
+            ("control_max_age", self.control.max_age),
+        ] {
+            if !(1..=86_400).contains(&age.as_secs()) {
+                return Err(unfit(key, "must be between 1s and 1d".to_owned()));
             }
         }
         Ok(())
@@ -204,6 +219,8 @@ fn is_token(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn unfit_by(change: fn(&mut Config)) -> String {
@@ -254,7 +271,7 @@ mod tests {
         let late = unfit_by(|config| {
             config.identity = vec![Source::Callback];
             config.callback.url = "http://app/".parse().ok();
-            config.callback.timeout = std::time::Duration::from_secs(11);
+            config.callback.timeout = Duration::from_secs(11);
         });
         assert!(late.starts_with("callback_timeout must be more than 0"));
         assert!(unfit_by(|config| config.callback.queue_max = 0).contains("callback_queue_max"));
@@ -265,6 +282,25 @@ mod tests {
         let bodies = unfit_by(|config| config.callback.body_bytes_max = 17 << 20);
         assert!(bodies.starts_with("callback_body_bytes_max must be between 1KiB and 16MiB"));
         assert!(unfit_by(|config| config.jwt.cookie = Some("a b".to_owned())).contains("cookie"));
+    }
+
+    #[test]
+    fn a_signature_holds_for_as_long_as_it_takes_to_arrive_and_not_for_ever() {
+        let ages: [fn(&mut Config) -> &mut Duration; 2] = [
+            |config| &mut config.headers_max_age,
+            |config| &mut config.control.max_age,
+        ];
+        for age in ages {
+            for seconds in [0.0, 0.5, 90_000.0] {
+                let mut config = Config::default();
+                *age(&mut config) = Duration::from_secs_f64(seconds);
+                let told = config.checked().unwrap_err().to_string();
+                assert!(
+                    told.ends_with("_max_age must be between 1s and 1d"),
+                    "{told}"
+                );
+            }
+        }
     }
 
     #[test]

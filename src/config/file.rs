@@ -4,7 +4,9 @@
 //! the line of each.
 
 use std::borrow::Cow;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -29,7 +31,7 @@ pub(super) struct Contents {
 
 /// Reads a file.
 pub(super) fn read(path: PathBuf) -> Result<Contents, ConfigError> {
-    let text = match std::fs::read_to_string(&path) {
+    let text = match text(&path) {
         Ok(text) => text,
         Err(source) => return Err(ConfigError::Unreadable { path, source }),
     };
@@ -43,6 +45,17 @@ pub(super) fn read(path: PathBuf) -> Result<Contents, ConfigError> {
         message: error.message().lines().next().unwrap_or("").to_owned(),
     })?;
     file.contents(table.get_ref())
+}
+
+/// A pipe, such as `--config <(command)`, is read at the start. Nothing is left of it for a reload, and nothing is a
+/// good configuration: one without a rule.
+fn text(path: &Path) -> io::Result<String> {
+    let text = fs::read_to_string(path)?;
+    if text.is_empty() && fs::metadata(path)?.file_type().is_fifo() {
+        let why = "it is a pipe that has been read already, and a reload needs a file";
+        return Err(io::Error::other(why));
+    }
+    Ok(text)
 }
 
 struct File<'a> {
@@ -250,6 +263,19 @@ mod tests {
                 .collect()),
             Err(error) => Err(error.to_string().replace(path.to_str().unwrap(), "x.toml")),
         }
+    }
+
+    #[test]
+    fn what_is_left_of_a_pipe_is_no_configuration() {
+        use std::io::Write;
+        use std::os::fd::AsRawFd;
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"facilities = ['news']").unwrap();
+        drop(writer);
+        let path = PathBuf::from(format!("/proc/self/fd/{}", reader.as_raw_fd()));
+        assert_eq!(read(path.clone()).unwrap().settings.len(), 1);
+        let error = read(path).unwrap_err().to_string();
+        assert!(error.contains("a reload needs a file"), "{error}");
     }
 
     #[test]

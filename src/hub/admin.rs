@@ -20,15 +20,17 @@ impl Hub {
             Err("draining")
         } else if !self.redis.link.is_proven() {
             Err("no proven link to Redis")
-        } else if self.config.sessions_redis().is_some()
-            // One that no source needs any more since a reload is nobody's loss.
-            && let Some(link) = self.redis.link_of(RedisOf::Sessions)
-            && !link.is_proven()
-        {
+        } else if self.sessions_link().is_some_and(|link| !link.is_proven()) {
             Err("no proven link to the Redis of Django's sessions")
         } else {
             Ok(())
         }
+    }
+
+    /// The link to the Redis of Django's sessions. One that no source needs any more since a reload is nobody's loss.
+    pub(super) fn sessions_link(&self) -> Option<&Link> {
+        self.config.sessions_redis()?;
+        self.redis.link_of(RedisOf::Sessions)
     }
 
     /// Everything that is counted, as of now.
@@ -42,7 +44,7 @@ impl Hub {
             queued_bytes: self.frames.bytes() as u64,
             publish_queue: self.redis.publishes.len() as u64,
             link: self.redis.link.tally(),
-            sessions_link: self.redis.link_of(RedisOf::Sessions).map(Link::tally),
+            sessions_link: self.sessions_link().map(Link::tally),
             callback_waiting: calls.map_or(0, |calls| calls.waiting() as u64),
             callback_calling: calls.map_or(0, |calls| calls.calling() as u64),
             ..self.counts.clone()

@@ -117,7 +117,8 @@ impl Places {
 }
 
 impl Channels {
-    /// `seed` keeps clients from choosing names that collide.
+    /// `seed` keeps clients from choosing names that collide: the words that would whatever the seed is (see
+    /// `fingerprint`) are not UTF-8, as all names are.
     pub(crate) fn new(seed: u64) -> Channels {
         Channels {
             by_name: HashMap::with_hasher(FixedState::with_seed(seed)),

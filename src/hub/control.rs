@@ -12,7 +12,6 @@ use foldhash::quality::FixedState;
 
 use super::Hub;
 use super::fingerprint::Fingerprints;
-use super::outage::TOLD_EVERY;
 use super::pace::Pace;
 use super::roster::{Known, Meant, Roster};
 use super::session::State;
@@ -34,9 +33,6 @@ pub(crate) struct Control {
     rechecks: BTreeSet<PeerId>,
     pace: Option<Pace>,
     aging: Option<Aging>,
-    /// When a refused order was told last, and how many were not told since.
-    told_at: Option<Tick>,
-    untold: u64,
 }
 
 /// For how long a session may be open.
@@ -77,8 +73,6 @@ impl Control {
             rechecks: BTreeSet::new(),
             pace: None,
             aging: Aging::new(config, random),
-            told_at: None,
-            untold: 0,
         }
     }
 
@@ -102,6 +96,20 @@ impl Control {
         self.rechecks.remove(&id);
     }
 
+    /// Another pace: also for those who wait for their turn.
+    pub(crate) fn reload(&mut self, now: Tick, per_second: u32) {
+        if let Some(pace) = &mut self.pace {
+            *pace = Pace::new(now, per_second.into());
+        }
+    }
+
+    /// A drain begins, and closes all that would come back at a pace of its own.
+    pub(crate) fn drain(&mut self) {
+        self.rechecks.clear();
+        self.pace = None;
+        self.aging = None;
+    }
+
     pub(crate) fn deadline(&self) -> Option<Tick> {
         let pace = self.pace.as_ref().map(Pace::next);
         let aging = self.aging.as_ref().map(|aging| aging.next);
@@ -117,11 +125,12 @@ impl Control {
 impl Hub {
     /// Has an order that means this client come since its request was read, after so many orders?
     pub(super) fn is_overtaken(&self, identity: &Identity, orders: u64) -> bool {
-        let known = Known::new(identity, &self.fingerprints);
-        match (&self.control.roster, &known) {
-            (Some(roster), Some(known)) => roster.is_meant_since(orders, known),
-            _ => false,
-        }
+        let roster = self.control.roster.as_ref();
+        let Some(roster) = roster.filter(|roster| roster.orders() > orders) else {
+            return false;
+        };
+        Known::new(identity, &self.fingerprints)
+            .is_some_and(|known| roster.is_meant_since(orders, &known))
     }
 
     /// The link is back, and what was ordered meanwhile nobody told us: a handshake that was under way all the time
@@ -158,36 +167,23 @@ impl Hub {
             }
         }
         self.counts.orders += 1;
-        let by = [
-            ("user", &order.user),
-            ("group", &order.group),
-            ("session", &order.session),
-        ];
-        let by = by.iter().filter(|(_, name)| name.is_some());
-        let by: Vec<&str> = by.map(|(word, _)| *word).collect();
         self.reports
             .push_back(Report::Control(ControlReport::Obeyed {
                 action: order.action.word(),
-                by: by.join("+"),
+                by: order.by(),
                 sessions,
                 handshakes,
             }));
     }
 
-    /// What was said on the control channel is no order. Told now and then: who may publish there could else fill
-    /// the log.
+    /// What was said on the control channel is no order.
     pub(super) fn disobey(&mut self, now: Tick, refused: OrderRefused) {
         self.counts.orders_refused += 1;
-        let control = &mut self.control;
-        control.untold += 1;
-        if (control.told_at).is_some_and(|told_at| now.since(told_at) < TOLD_EVERY) {
-            return;
+        if let Some(count) = self.seldom.orders.happened(now) {
+            let why = refused.to_string();
+            self.reports
+                .push_back(Report::Control(ControlReport::Refused { why, count }));
         }
-        control.told_at = Some(now);
-        let count = std::mem::take(&mut control.untold);
-        let why = refused.to_string();
-        self.reports
-            .push_back(Report::Control(ControlReport::Refused { why, count }));
     }
 
     /// Closes those whose turn it is, and looks whose time is over.
@@ -218,6 +214,9 @@ impl Hub {
     }
 
     fn recheck(&mut self, now: Tick, id: PeerId) {
+        if self.is_draining() {
+            return;
+        }
         let per_second = self.config.limits.drain_per_second.into();
         self.control
             .pace
@@ -225,8 +224,10 @@ impl Hub {
         self.control.rechecks.insert(id);
     }
 
-    /// Not while others wait for their turn: these would only wait behind them.
+    /// Not while others wait for their turn: these would only wait behind them. Nor while they could not come back in:
+    /// they would lose what they have for nothing.
     fn look_at_age(&mut self, now: Tick) {
+        let is_ready = self.ready().is_ok();
         let Some(aging) = &mut self.control.aging else {
             return;
         };
@@ -234,7 +235,7 @@ impl Hub {
             return;
         }
         aging.next = now + aging.step();
-        if !self.control.rechecks.is_empty() {
+        if !self.control.rechecks.is_empty() || !is_ready {
             return;
         }
         let old = self.peers.sessions().filter(|(id, session)| {

@@ -4,7 +4,6 @@ use bytes::Bytes;
 
 use super::Hub;
 use super::channels::{Channel, ChannelId};
-use super::outage::TOLD_EVERY;
 use super::redis::answers::{GivenUp, Heard};
 use super::redis::snapshots::{Differs, Value};
 use super::redis::subscriptions::Subscription;
@@ -86,7 +85,9 @@ impl Hub {
             Some(Heard::Published) => self.counts.published += 1,
             Some(Heard::PublishRefused { publish, error }) => {
                 self.counts.publishes_failed += 1;
-                self.reports.push_back(Report::PublishRefused { error });
+                if self.seldom.publishes.happened(now).is_some() {
+                    self.reports.push_back(Report::PublishRefused { error });
+                }
                 self.close(now, publish.from, Close::PublishRefused);
             }
             Some(Heard::Oversize(bytes)) => {
@@ -239,9 +240,7 @@ impl Hub {
                 self.refuse(now, peer, Refusal::RedisAway);
             }
         }
-        let told = self.read_refused_at;
-        if told.is_none_or(|told| now.since(told) >= TOLD_EVERY) {
-            self.read_refused_at = Some(now);
+        if self.seldom.reads.happened(now).is_some() {
             self.reports.push_back(Report::ReadRefused { error });
         }
         self.redis.catch_up(now, &mut self.channels);
@@ -259,7 +258,9 @@ impl Hub {
                 self.refuse(now, peer, Refusal::RedisAway);
                 self.close(now, peer, Close::SubscribeRefused);
             }
-            self.reports.push_back(Report::SubscribeRefused { error });
+            if self.seldom.subscribes.happened(now).is_some() {
+                self.reports.push_back(Report::SubscribeRefused { error });
+            }
             return;
         }
         for id in channels {

@@ -35,6 +35,7 @@ impl Hub {
         if self.drain.is_some() {
             return;
         }
+        self.control.drain();
         let limits = &self.config.limits;
         // The last ones need time for their Close, too.
         let time = limits

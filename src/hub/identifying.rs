@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::Hub;
 use super::access::callback::{Question, Ticket};
 use super::access::testimony::Testimony;
-use super::access::{self, Step, Target};
+use super::access::{self, Step, StoredAt, Target};
 use super::redis::answers::StoredSession;
 use super::session::State;
 use crate::peer::PeerId;
@@ -41,8 +41,8 @@ enum Waits {
     Not,
     /// For the application's verdict.
     Judged(Ticket),
-    /// For the session that Django stored under this key of its own.
-    Stored(String),
+    /// For the session that Django stored here.
+    Stored(StoredAt),
 }
 
 impl Identifying {
@@ -97,10 +97,11 @@ impl Hub {
                 Step::Said(testimony) => identifying.testimony.add(*testimony),
                 Step::Unreadable(bad) => self.bad_session(id, bad.to_string()),
                 // Nothing that it could say would count.
-                Step::Stored { .. } if identifying.is_known() => {}
+                Step::Stored(_) if identifying.is_known() => {}
                 Step::Ask(question) => return self.ask(now, id, &question),
-                Step::Stored { key, redis_key } => {
-                    identifying.waits = Waits::Stored(key);
+                Step::Stored(at) => {
+                    let redis_key = at.redis_key.clone();
+                    identifying.waits = Waits::Stored(at);
                     let asked = self.redis.get_session(id, redis_key.as_bytes());
                     if let Err(refused) = asked {
                         self.refuse(now, id, refused);
@@ -139,7 +140,7 @@ impl Hub {
         let Some(identifying) = self.identifying(id) else {
             return;
         };
-        let Waits::Stored(key) = std::mem::replace(&mut identifying.waits, Waits::Not) else {
+        let Waits::Stored(at) = std::mem::replace(&mut identifying.waits, Waits::Not) else {
             return;
         };
         match stored {
@@ -153,16 +154,13 @@ impl Hub {
                 };
                 return self.refuse(now, id, refused);
             }
-            StoredSession::Value(raw) => self.read_session(id, key, &raw, unix),
+            StoredSession::Value(raw) => self.read_session(id, at, &raw, unix),
         }
         self.identify(now, id);
     }
 
-    fn read_session(&mut self, id: PeerId, key: String, raw: &Bytes, unix: Duration) {
-        let Some(django) = &self.access.django else {
-            return;
-        };
-        match django.read(Some(key), raw, unix) {
+    fn read_session(&mut self, id: PeerId, at: StoredAt, raw: &Bytes, unix: Duration) {
+        match at.django.read(Some(at.key), raw, unix) {
             Ok(testimony) => {
                 if let Some(identifying) = self.identifying(id) {
                     identifying.testimony.add(testimony);
@@ -194,7 +192,7 @@ impl Hub {
         let rules = &self.access.rules;
         match access::grant(target, testimony, &self.config, rules, &*self.subscriber) {
             Ok(grant) => {
-                if grant.reserved > 0 {
+                if grant.reserved > 0 && self.seldom.reserved.happened(now).is_some() {
                     let count = grant.reserved;
                     self.reports
                         .push_back(Report::ReservedChannels { from, count });

@@ -33,6 +33,7 @@ mod peers;
 mod redis;
 mod reload;
 mod roster;
+mod seldom;
 mod session;
 mod timers;
 mod writing;
@@ -55,6 +56,7 @@ use self::fingerprint::Fingerprints;
 use self::outbox::Frames;
 use self::peers::{Peer, Peers};
 use self::redis::Redis;
+use self::seldom::SeldomTold;
 use self::session::{Due, Session, State};
 use self::timers::Timers;
 use crate::close::Close;
@@ -94,8 +96,7 @@ pub struct Hub {
     heartbeat: Option<String>,
     control: Control,
     drain: Option<Drain>,
-    /// When it was told last that Redis will not let us read.
-    read_refused_at: Option<Tick>,
+    seldom: SeldomTold,
     counts: Tally,
     /// Sessions that are open or will be, if Redis answers.
     admitted: usize,
@@ -170,7 +171,7 @@ impl Hub {
             page: config.playground.then(|| page::render(&config)),
             heartbeat: config.heartbeat.clone(),
             drain: None,
-            read_refused_at: None,
+            seldom: SeldomTold::default(),
             counts: Tally {
                 config_at: unix,
                 ..Tally::default()

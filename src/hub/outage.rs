@@ -1,10 +1,9 @@
 //! Links to Redis come and go; sessions stay.
 
-use std::time::Duration;
-
 use super::peers::Peer;
 use super::redis::answers::GivenUp;
 use super::redis::subscriptions::Subscription;
+use super::seldom::TOLD_EVERY;
 use super::{Action, Hub, To};
 use crate::close::Close;
 use crate::peer::RedisOf;
@@ -12,10 +11,7 @@ use crate::refusal::{Refusal, Refused};
 use crate::report::{LinkReport, Report};
 use crate::tick::Tick;
 
-/// How often a long outage is told again, unless its reason changes.
-pub(super) const TOLD_EVERY: Duration = Duration::from_secs(30);
-
-/// What was told of an outage last, so that a long one is not a line every two seconds.
+/// What was told of an outage last, so that a long one is not a line every two seconds, unless its reason changes.
 #[derive(Debug, Default)]
 pub(crate) struct Told(Option<(String, Tick)>);
 
@@ -79,7 +75,8 @@ impl Hub {
             // The last outage was over: this is another one.
             link.told = Told::default();
         }
-        let is_news = link.told.is_news(now, &why);
+        let is_missed = of == RedisOf::Messages || self.config.sessions_redis().is_some();
+        let is_news = is_missed && link.told.is_news(now, &why);
         let retry_in = link.lost(now);
         self.drop_peer(id);
         if of == RedisOf::Messages {

@@ -19,7 +19,7 @@ impl Hub {
             let report = Report::Reload(ReloadReport::Ignored);
             return self.reports.push_back(report);
         }
-        let report = match loaded.and_then(|config| self.take(config)) {
+        let report = match loaded.and_then(|config| self.take(now, config)) {
             Ok((changed, kept)) => {
                 self.counts.reloads += 1;
                 self.counts.config_at = self.unix_at(now);
@@ -34,7 +34,11 @@ impl Hub {
     }
 
     /// Takes it; says which settings are different now, and which would be after a restart.
-    fn take(&mut self, new: Config) -> Result<(Vec<&'static str>, Vec<&'static str>), String> {
+    fn take(
+        &mut self,
+        now: Tick,
+        new: Config,
+    ) -> Result<(Vec<&'static str>, Vec<&'static str>), String> {
         let reloaded = self.config.reloaded(new);
         let Reloaded {
             config,
@@ -48,6 +52,7 @@ impl Hub {
             none => *none = Application::new(&config),
         }
         self.redis.reload(&config, self.random.fork());
+        self.control.reload(now, config.limits.drain_per_second);
         self.page = config.playground.then(|| page::render(&config));
         let admitted = self.peers.sessions().filter(|(_, session)| {
             let state = &session.state;

@@ -31,7 +31,12 @@ impl Default for Alarm {
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(Tick, PeerId)>>,
+    /// With more entries than this, stale ones are looked for.
+    len_max: usize,
 }
+
+/// Stale entries are not looked for among fewer.
+const LEN_MIN: usize = 1_024;
 
 impl Timers {
     /// Sets the deadline of `id`.
@@ -55,6 +60,7 @@ impl Timers {
         table: &mut T,
         alarm: impl Fn(&mut T, PeerId) -> Option<&mut Alarm>,
     ) -> Option<PeerId> {
+        self.prune(table, &alarm);
         while let Some(&Reverse((at, id))) = self.heap.peek() {
             if at > now {
                 return None;
@@ -75,6 +81,18 @@ impl Timers {
             self.set(id, alarm, due);
         }
         None
+    }
+
+    /// Whoever comes and goes at once leaves an entry that would surface at the next ping, which may be a day off. The
+    /// heap has to double before it is looked through again, so each entry pays for one look.
+    fn prune<T>(&mut self, table: &mut T, alarm: impl Fn(&mut T, PeerId) -> Option<&mut Alarm>) {
+        if self.heap.len() <= self.len_max {
+            return;
+        }
+        self.heap
+            .retain(|Reverse((at, id))| alarm(table, *id).is_some_and(|alarm| alarm.armed == *at));
+        self.len_max = LEN_MIN.max(2 * self.heap.len());
+        self.heap.shrink_to(self.len_max);
     }
 }
 
@@ -122,6 +140,27 @@ mod tests {
             Some(ID)
         );
         assert_eq!(timers.pop(at(60), &mut alarm, |alarm, _| Some(alarm)), None);
+    }
+
+    #[test]
+    fn those_who_come_and_go_do_not_add_up() {
+        let (mut timers, mut staying) = (Timers::default(), Alarm::default());
+        timers.set(ID, &mut staying, at(90_000));
+        for n in 0..100_000 {
+            let generation = 10 + n;
+            timers.set(
+                PeerId { generation, ..ID },
+                &mut Alarm::default(),
+                at(80_000),
+            );
+            let found = timers.pop(at(1), &mut staying, |alarm, id| (id == ID).then_some(alarm));
+            assert_eq!(found, None);
+        }
+        assert!(timers.heap.len() <= LEN_MIN + 1, "{}", timers.heap.len());
+        let found = timers.pop(at(90_000), &mut staying, |alarm, id| {
+            (id == ID).then_some(alarm)
+        });
+        assert_eq!(found, Some(ID));
     }
 
     #[test]

@@ -36,7 +36,7 @@ fn advice(error: &str) -> &'static str {
         "WRONGPASS" => " (check user and password in the URL)",
         "NOPERM" => {
             " (the user needs +multi +exec +setex +publish +get, ~ patterns for the keys and & patterns for the \
-             channels)"
+             channels; for orders +publish and &*ws4redis:control)"
         }
         "ERR" if error.contains("without any password configured") => {
             " (leave the password out of the URL)"

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::{RedisStore, StoreError};
 use crate::channel;
 use crate::config::Secret;
+use crate::limits::ORDER_BYTES_MAX;
 use crate::wire::order::Order;
 use crate::wire::resp::{Malformed, Reply};
 use crate::wire::signature::SigningKeys;
@@ -37,6 +38,12 @@ impl RedisStore {
                 order.signed(&channel, &keys, unix())
             }
         };
+        // Gateways would hear it, and not obey.
+        if payload.len() > ORDER_BYTES_MAX {
+            return Err(StoreError::Misuse(
+                "an order has 4096 bytes at most, its signature included",
+            ));
+        }
         match self.call(&[b"PUBLISH", channel.as_bytes(), payload.as_bytes()])? {
             Reply::Integer(gateways) => Ok(u64::try_from(gateways).unwrap_or(0)),
             _ => Err(StoreError::Malformed(Malformed::Syntax(

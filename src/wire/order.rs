@@ -202,6 +202,18 @@ impl Order {
         names().next().is_some() && names().all(|name| !name.is_empty())
     }
 
+    /// By what it names those whom it means, such as `user+group`. Never the names: one may be a session key.
+    pub fn by(&self) -> String {
+        let by = [
+            ("user", &self.user),
+            ("group", &self.group),
+            ("session", &self.session),
+        ];
+        let by = by.iter().filter(|(_, name)| name.is_some());
+        let by: Vec<&str> = by.map(|(word, _)| *word).collect();
+        by.join("+")
+    }
+
     /// The order as it is published without a signature.
     pub fn to_json(&self) -> String {
         // Text in fields of fixed names: there is nothing in it that JSON cannot say.

@@ -275,6 +275,39 @@ fn a_redis_that_keeps_the_channel_from_us_is_no_link_and_the_log_says_what_to_do
 }
 
 #[test]
+fn a_redis_that_keeps_the_channel_from_us_is_told_no_message_twice() {
+    let mut world = World::new(unsigned);
+    let john = world.join("/ws/f?publish-broadcast");
+    world.redis.mood.denied.insert(CONTROL.to_owned());
+    world.cut();
+    world.clients[john].say("once");
+    world.advance(ms(4_000));
+    world.redis.mood.denied.clear();
+    world.advance(ms(4_000));
+    let published = world.redis.published.iter();
+    let said = published.filter(|message| message.payload == b"once");
+    assert_eq!(said.count(), 1);
+}
+
+#[test]
+fn nobody_is_let_in_before_orders_are_heard_again() {
+    let mut world = asking();
+    world.application.answer = answer("200 OK", r#"{"user": "john"}"#);
+    world.cut();
+    world.redis.mood.deaf_after = Some("CLIENT SETNAME".to_owned());
+    world.advance(ms(200));
+    let john = world.ask(HERE, &Request::to("/ws/f?subscribe-user"));
+    world.run();
+    assert_eq!(world.application.asked.len(), 1);
+    world
+        .redis
+        .publish(CONTROL, Order::disconnect().user("john").to_json());
+    world.redis.mood.deaf_after = None;
+    world.run();
+    assert_eq!(world.clients[john].status(), Some(503));
+}
+
+#[test]
 fn who_is_being_admitted_when_an_order_comes_is_refused_and_told_to_come_again() {
     for whom in [
         Order::disconnect().user("john"),
@@ -411,6 +444,52 @@ fn many_orders_that_mean_a_few_each_have_one_pace_together() {
 }
 
 #[test]
+fn a_pace_that_a_reload_changes_is_that_of_the_rechecks_under_way() {
+    let config = |per_second: u32| {
+        move |config: &mut Config| {
+            unsigned(config);
+            config.limits.drain_per_second = per_second;
+        }
+    };
+    let mut world = World::new(config(1));
+    for _ in 0..100 {
+        joined(&mut world, &of("", "staff", ""));
+    }
+    order(&mut world, &Order::recheck().group("staff"));
+    world.advance(ms(1_000));
+    assert!(world.hub.tally().sessions >= 98);
+    let mut faster = Config::default();
+    config(100)(&mut faster);
+    world.hub.reload(world.now, Ok(faster));
+    world.advance(ms(500));
+    let left = world.hub.tally().sessions;
+    assert!((45..=50).contains(&left), "{left}");
+    world.advance(ms(600));
+    assert_eq!(world.hub.tally().sessions, 0);
+}
+
+#[test]
+fn a_drain_has_its_own_pace_whatever_is_to_be_rechecked() {
+    let mut world = World::new(|config| {
+        unsigned(config);
+        config.control.recheck_after = 60;
+        config.limits.drain_per_second = 50;
+    });
+    for _ in 0..200 {
+        joined(&mut world, &of("", "staff", ""));
+    }
+    order(&mut world, &Order::recheck().group("staff"));
+    world.hub.drain(world.now);
+    order(&mut world, &Order::recheck().group("staff"));
+    world.advance(ms(1_000));
+    let left = world.hub.tally().sessions;
+    assert!((145..=150).contains(&left), "{left}");
+    // Whoever has no right to be there still goes at once.
+    order(&mut world, &Order::disconnect().group("staff"));
+    assert_eq!(world.hub.tally().sessions, 0);
+}
+
+#[test]
 fn a_disconnect_does_not_wait_behind_a_recheck() {
     let mut world = World::new(|config| {
         unsigned(config);
@@ -452,6 +531,22 @@ fn a_session_comes_anew_after_its_time_a_tenth_more_or_less_each_at_its_own() {
 }
 
 #[test]
+fn nobody_is_sent_away_for_its_age_who_could_not_come_back() {
+    let mut world = World::new(|config| config.control.recheck_after = 60);
+    for _ in 0..50 {
+        joined(&mut world, &of("john", "", ""));
+    }
+    world.redis.mood.refuses = true;
+    world.cut();
+    world.advance(Duration::from_secs(600));
+    assert_eq!(world.hub.tally().sessions, 50);
+    world.redis.mood.refuses = false;
+    world.advance(Duration::from_secs(5));
+    let closed = world.hub.tally().closes[Close::Recheck.index()];
+    assert_eq!(closed, 50);
+}
+
+#[test]
 fn nobody_hears_or_speaks_on_the_gateways_own_channels_whoever_names_them() {
     let body = r#"{"subscribe": ["site:ws4redis:control", "site:ws4redis:probe:0000000000000000", "site:news"],
                    "publish": ["site:ws4redis:control", "site:inbox"]}"#;
@@ -472,11 +567,15 @@ fn nobody_hears_or_speaks_on_the_gateways_own_channels_whoever_names_them() {
     let spoken: Vec<&str> = spoken.map(|one| one.channel.as_str()).collect();
     assert_eq!(spoken, ["site:inbox"]);
     assert_eq!(world.redis.get("site:ws4redis:control"), None);
+    // Who comes again and again does not fill the log with it.
+    world.ask(HERE, &Request::to("/ws/f"));
+    world.run();
     let reserved = Report::ReservedChannels {
         from: HERE,
         count: 3,
     };
-    assert!(world.reports.contains(&reserved));
+    let told = world.reports.iter().filter(|report| **report == reserved);
+    assert_eq!(told.count(), 1);
 }
 
 #[test]

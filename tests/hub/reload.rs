@@ -343,5 +343,37 @@ fn a_link_for_djangos_sessions_is_made_when_they_are_needed_and_asked_of_no_one_
     assert!(world.hub.ready().is_err());
     reload(&mut world, other);
     assert_eq!(world.hub.ready(), Ok(()));
+    assert_eq!(world.hub.tally().sessions_link, None);
     assert_eq!(status(&mut world, &with_cookie), 101);
+    let told = |world: &World| {
+        let links = world.reports.iter();
+        links
+            .filter(|report| matches!(report, Report::Link(_)))
+            .count()
+    };
+    let before = told(&world);
+    world.advance(ms(100_000));
+    assert_eq!(told(&world), before, "nobody misses it");
+}
+
+#[test]
+fn a_session_that_is_under_way_is_read_as_when_it_was_asked_for() {
+    let django = |config: &mut Config| {
+        config.django.engine = DjangoEngine::Cache;
+        config.identity = vec![Source::Django];
+    };
+    let mut world = World::new(django);
+    let key = "k3y0f3ss10nabcdefghijklmnopqrstu";
+    let place = format!(":1:django.contrib.sessions.cache{key}");
+    world.redis.set(&place, r#"{"ws4redis:username":"john"}"#);
+    let cookie = Request::to(TARGET).cookie(&format!("sessionid={key}"));
+    let john = world.ask(HERE, &cookie);
+    world.redis.mood.stalls = true;
+    world.run();
+    assert_eq!(world.clients[john].status(), None);
+    reload(&mut world, |_| {});
+    world.redis.mood.stalls = false;
+    world.run();
+    assert!(world.clients[john].is_open());
+    assert!(world.redis.heard().contains("user:john:f"));
 }

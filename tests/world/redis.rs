@@ -38,6 +38,8 @@ pub(crate) struct Mood {
     pub(crate) is_missing: bool,
     /// It accepts and reads, and says nothing.
     pub(crate) stalls: bool,
+    /// What it says comes through, and after a command that begins like this it takes no further one.
+    pub(crate) deaf_after: Option<String>,
     /// It is older than 6.
     pub(crate) old: bool,
     /// 7.2 and newer say what they push to the publisher itself after the answer to its command, older ones before
@@ -147,7 +149,7 @@ impl Redis {
         let Some(mut connection) = self.connection.take() else {
             return false;
         };
-        let command = if self.mood.stalls {
+        let command = if self.mood.stalls || self.is_deaf() {
             None
         } else {
             resp::command(&connection.inbox)
@@ -163,6 +165,11 @@ impl Redis {
         }
         self.connection = Some(connection);
         command.is_some()
+    }
+
+    fn is_deaf(&self) -> bool {
+        let (last, said) = (&self.mood.deaf_after, self.commands.last());
+        (last.as_ref().zip(said)).is_some_and(|(last, said)| said.starts_with(last))
     }
 
     /// Bytes that wait for the gateway.
@@ -362,7 +369,7 @@ impl Redis {
         if !connection.is_authenticated {
             return resp::error("NOAUTH Authentication required.");
         }
-        let is_greeting = matches!(&*name, "SELECT" | "CLIENT");
+        let is_greeting = matches!(&*name, "SELECT" | "SUBSCRIBE" | "CLIENT");
         assert!(connection.is_resp3 || is_greeting, "{name} in RESP2");
         let is_write = matches!(&*name, "SET" | "SETEX");
         let loading = "LOADING Redis is loading the dataset in memory".to_owned();

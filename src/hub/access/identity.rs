@@ -6,6 +6,7 @@
 //! means that the proxy *added* its own to the client's instead of replacing it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -14,9 +15,10 @@ use super::callback::Question;
 use super::jwt::{self, Claims};
 use super::signed_headers::SignatureRefused;
 use super::testimony::Testimony;
-use super::{Access, Step, Target};
+use super::{Access, Step, StoredAt, Target};
 use crate::channel::Identity;
 use crate::config::{Config, Source};
+use crate::limits::GROUPS_MAX;
 use crate::refusal::{Refusal, Refused};
 use crate::wire::http::{Field, Head};
 use crate::wire::http_client::forwardable;
@@ -71,10 +73,11 @@ impl Access {
                 Err(bad) => Step::Unreadable(bad),
             });
         }
-        Some(Step::Stored {
+        Some(Step::Stored(StoredAt {
             key: cookie.to_owned(),
             redis_key: django.redis_key(cookie)?,
-        })
+            django: Arc::clone(django),
+        }))
     }
 
     /// Who has no token is somebody for the next source; who has a bad one is told so, or it would be let in as
@@ -136,13 +139,18 @@ fn cookie(head: &Head<'_>, name: &str) -> Identity {
 
 fn headers(head: &Head<'_>) -> Result<Identity, Refusal> {
     let groups = raw(head, GROUPS_HEADER)?.unwrap_or_default().split(',');
+    let groups: Vec<String> = groups
+        .map(str::trim)
+        .filter(|group| !group.is_empty())
+        .map(decoded)
+        .collect::<Result<_, _>>()?;
+    // To leave some out would be to say that its user is not in them.
+    if groups.len() > GROUPS_MAX {
+        return Err(Refusal::Malformed);
+    }
     Ok(Identity {
         user: header(head, USER_HEADER)?,
-        groups: groups
-            .map(str::trim)
-            .filter(|group| !group.is_empty())
-            .map(decoded)
-            .collect::<Result<_, _>>()?,
+        groups,
         session: header(head, SESSION_HEADER)?,
     })
 }
@@ -205,6 +213,21 @@ mod tests {
             identity: identity.to_vec(),
             ..Config::default()
         }
+    }
+
+    #[test]
+    fn a_proxy_that_names_more_groups_than_are_kept_is_refused() {
+        let named = |count: usize| {
+            let groups = vec!["g"; count].join(",");
+            let head = format!("GET / HTTP/1.1\r\nHost: h\r\n{GROUPS_HEADER}: {groups}\r\n\r\n");
+            let identity = http::with_head(head.as_bytes(), 8_192, |head, _| headers(head));
+            identity
+                .unwrap()
+                .unwrap()
+                .map(|identity| identity.groups.len())
+        };
+        assert_eq!(named(GROUPS_MAX), Ok(GROUPS_MAX));
+        assert_eq!(named(GROUPS_MAX + 1), Err(Refusal::Malformed));
     }
 
     #[test]

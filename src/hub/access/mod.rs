@@ -14,6 +14,7 @@ pub mod testimony;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,7 +41,7 @@ use crate::wire::signature::{SigningKeyError, SigningKeys};
 #[derive(Debug)]
 pub struct Access {
     pub(crate) rules: Rules,
-    pub(crate) django: Option<DjangoSessions>,
+    django: Option<Arc<DjangoSessions>>,
     jwt: Option<(Verifier, Places)>,
     signed_headers: Option<SignedHeaders>,
     /// What counts as an order on the control channel, where that is heard.
@@ -55,9 +56,18 @@ pub(crate) enum Step {
     /// Nothing: it has a session in a cookie that cannot be read.
     Unreadable(Bad),
     /// Ask Redis for a session of Django.
-    Stored { key: String, redis_key: String },
+    Stored(StoredAt),
     /// Ask the application.
     Ask(Box<Question>),
+}
+
+/// Where a session of Django is, and how it is to be read. A reload may exchange the reader while Redis is asked, and
+/// what another one makes of the session is nobody.
+#[derive(Debug)]
+pub(crate) struct StoredAt {
+    pub(crate) key: String,
+    pub(crate) redis_key: String,
+    pub(crate) django: Arc<DjangoSessions>,
 }
 
 /// Keys that cannot be used: the operator's fault.
@@ -134,7 +144,7 @@ impl Access {
         Ok(Access {
             rules: Rules::new(&config.rules),
             django: (config.identity.contains(&Source::Django))
-                .then(|| DjangoSessions::new(&config.django)),
+                .then(|| Arc::new(DjangoSessions::new(&config.django))),
             jwt: jwt.map(|keys| verifier(keys, &config.jwt)).transpose()?,
             signed_headers: signed_headers.transpose()?,
             orders: orders(config)?,

@@ -131,13 +131,26 @@ pub(super) fn greeting(answered: Expected, reply: Reply) -> Result<Heard<'static
     match (answered, reply) {
         (Expected::Hello, Reply::Map(map)) => Ok(Heard::Version(version(&map))),
         (Expected::Hello, Reply::Error(error)) => Err(GivenUp(greeting_advice(&error))),
-        (Expected::Select, Reply::Error(error)) => Err(GivenUp(format!(
-            "SELECT: {error}; name another database in the URL"
-        ))),
+        (Expected::Select, Reply::Error(error)) => {
+            let advice = match is_denied(&error) {
+                true => "let the user have +select",
+                false => "name another database in the URL",
+            };
+            Err(GivenUp(format!("SELECT: {error}; {advice}")))
+        }
         (Expected::Select, _) => Ok(Heard::Nothing),
         (Expected::Named, _) => Ok(Heard::Greeted),
         (answered, _) => Err(unexpected("another answer", Some(answered))),
     }
+}
+
+/// PING was answered with an error: Redis still loads, or the user may not. Either way no session is to be had.
+pub(super) fn no_pong(error: &str) -> GivenUp {
+    let advice = match is_denied(error) {
+        true => "; let the user have +ping",
+        false => "",
+    };
+    GivenUp(format!("PING was answered with {error}{advice}"))
 }
 
 /// What the answer to the GET of a session means.
@@ -198,6 +211,11 @@ fn published(reply: Reply, publishes: &mut Publishes) -> Result<Heard<'static>, 
         (Some(_), None) => Ok(Heard::Published),
         (None, _) => Err(unexpected("the answer to a publish", None)),
     }
+}
+
+/// The user has no right to it.
+fn is_denied(error: &str) -> bool {
+    error.starts_with("NOPERM")
 }
 
 /// A replica after a failover, or a Redis that still loads: another connection may do better.
@@ -263,5 +281,15 @@ mod tests {
         ] {
             assert!(greeting_advice(error).contains(advice), "{error}");
         }
+        let denied = "NOPERM this user has no permissions to run the 'select' command";
+        for (error, advice) in [
+            (denied, "+select"),
+            ("ERR DB index is out of range", "another database"),
+        ] {
+            let GivenUp(why) =
+                greeting(Expected::Select, Reply::Error(error.to_owned())).unwrap_err();
+            assert!(why.contains(advice), "{why}");
+        }
+        assert!(no_pong(denied).0.contains("+ping"));
     }
 }

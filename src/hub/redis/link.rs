@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::answers::GivenUp;
 use super::canary::{Canary, Verdict};
 use crate::config::Redis as Credentials;
@@ -31,6 +33,8 @@ pub(crate) struct Link {
     pub(super) state: State,
     pub(super) canary: Canary,
     credentials: Credentials,
+    /// The gateway's own channels, and what the confirmation of each is.
+    own: Vec<(Bytes, Expected)>,
     bulk_bytes_max: usize,
     random: fastrand::Rng,
     losses: u64,
@@ -67,8 +71,9 @@ pub(crate) struct Up {
     commands: u64,
 }
 
-/// The first exchange on a link: HELLO, SELECT, CLIENT SETNAME. Nothing else is said before all are answered, or it
-/// might be said to the wrong database.
+/// The first exchange on a link: HELLO, SELECT, SUBSCRIBE to the gateway's own channels, CLIENT SETNAME. Nothing else
+/// is said before all are answered: it might be said to the wrong database, or with each try anew to a Redis that keeps
+/// those channels from us; and clients would be let in while orders are not heard.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Greeting {
     /// It must be over by then.
@@ -114,7 +119,12 @@ pub(crate) enum Expected {
 
 impl Link {
     /// A link that is to be tried at once. `bulk_bytes_max` bounds the values that are read on it.
-    pub(crate) fn new(redis: &Credentials, bulk_bytes_max: usize, random: fastrand::Rng) -> Link {
+    pub(crate) fn new(
+        redis: &Credentials,
+        own: Vec<(Bytes, Expected)>,
+        bulk_bytes_max: usize,
+        random: fastrand::Rng,
+    ) -> Link {
         Link {
             state: State::Down {
                 retry_at: Tick::ZERO,
@@ -122,6 +132,7 @@ impl Link {
             },
             canary: Canary::default(),
             credentials: redis.clone(),
+            own,
             bulk_bytes_max,
             random,
             losses: 0,
@@ -141,11 +152,11 @@ impl Link {
     /// The clients that wait for an answer about themselves.
     pub(crate) fn awaited_by(&self) -> Vec<PeerId> {
         let expected = self.up().into_iter().flat_map(|up| &up.expected);
-        let sessions = expected.filter_map(|expected| match expected {
+        let session = |expected: &Expected| match expected {
             Expected::Session(id) => Some(*id),
             _ => None,
-        });
-        sessions.collect()
+        };
+        expected.filter_map(session).collect()
     }
 
     /// Connected.
@@ -234,7 +245,7 @@ impl Link {
             tries,
             commands: 0,
         });
-        up.greet(&self.credentials);
+        up.greet(&self.credentials, &self.own);
         self.state = State::Up(up);
     }
 
@@ -287,10 +298,9 @@ impl Link {
         self.commands += self.up().map_or(0, |up| up.commands);
         self.losses += 1;
         self.canary.stop();
-        let backoff = BACKOFF_MIN
-            .saturating_mul(1 << tries.min(10))
-            .min(BACKOFF_MAX);
-        let wait = backoff.mul_f64(0.5 + self.random.f64() / 2.0);
+        let backoff = BACKOFF_MIN.saturating_mul(1 << tries.min(10));
+        let part = 0.5 + self.random.f64() / 2.0;
+        let wait = backoff.min(BACKOFF_MAX).mul_f64(part);
         self.state = State::Down {
             retry_at: now + wait,
             tries: tries.saturating_add(1),
@@ -307,24 +317,21 @@ impl Link {
 }
 
 impl Up {
-    fn greet(&mut self, redis: &Credentials) {
+    fn greet(&mut self, redis: &Credentials, own: &[(Bytes, Expected)]) {
         match &redis.password {
             Some(password) => {
                 let user = redis.username.as_deref().unwrap_or("default");
-                let words: [&[u8]; 5] = [
-                    b"HELLO",
-                    b"3",
-                    b"AUTH",
-                    user.as_bytes(),
-                    password.reveal().as_bytes(),
-                ];
-                self.send(&words, Expected::Hello);
+                let (user, password) = (user.as_bytes(), password.reveal().as_bytes());
+                self.send(&[b"HELLO", b"3", b"AUTH", user, password], Expected::Hello);
             }
             None => self.send(&[b"HELLO", b"3"], Expected::Hello),
         }
         if redis.db != 0 {
             let db = redis.db.to_string();
             self.send(&[b"SELECT", db.as_bytes()], Expected::Select);
+        }
+        for (channel, confirmation) in own {
+            self.send(&[b"SUBSCRIBE", channel], *confirmation);
         }
         self.send(&[b"CLIENT", b"SETNAME", b"ws4redis"], Expected::Named);
     }

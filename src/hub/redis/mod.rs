@@ -62,10 +62,15 @@ impl Redis {
     pub(crate) fn new(config: &Config, mut random: fastrand::Rng) -> Redis {
         let sessions = config.sessions_redis();
         // Its number tells this gateway's probe from those of others on the same Redis.
-        let probe = channel::probe(&config.prefix, random.u64(..));
+        let probe = Bytes::from(channel::probe(&config.prefix, random.u64(..)));
+        let control =
+            (config.control.is_on()).then(|| Bytes::from(channel::control(&config.prefix)));
+        let mut own = vec![(probe.clone(), Expected::Probe)];
+        own.extend(control.clone().map(|control| (control, Expected::Control)));
         Redis {
             link: Link::new(
                 &config.redis,
+                own,
                 config.limits.redis_message_bytes_max,
                 random.fork(),
             ),
@@ -76,8 +81,8 @@ impl Redis {
             outlived: None,
             expire: config.expire.to_string(),
             limits: config.limits.clone(),
-            probe: Bytes::from(probe),
-            control: (config.control.is_on()).then(|| channel::control(&config.prefix).into()),
+            probe,
+            control,
             catching_up: VecDeque::new(),
             awaited: 0,
         }
@@ -135,15 +140,8 @@ impl Redis {
         self.awaited = 0;
     }
 
-    /// Asks for the gateway's own channels; begins to subscribe all others anew.
+    /// Begins to subscribe all channels anew.
     pub(crate) fn start(&mut self, now: Tick, channels: &mut Channels) {
-        let Some(up) = self.link.greeted() else {
-            return;
-        };
-        up.send(&[b"SUBSCRIBE", &self.probe], Expected::Probe);
-        if let Some(control) = &self.control {
-            up.send(&[b"SUBSCRIBE", control], Expected::Control);
-        }
         self.catching_up = channels.ids().into();
         self.catch_up(now, channels);
         self.send_publishes();

@@ -24,7 +24,7 @@ pub(crate) struct Sessions {
 impl Sessions {
     pub(super) fn new(redis: &Credentials, config: &Config, random: fastrand::Rng) -> Sessions {
         Sessions {
-            link: Link::new(redis, DJANGO_SESSION_BYTES_MAX, random),
+            link: Link::new(redis, Vec::new(), DJANGO_SESSION_BYTES_MAX, random),
             // No more handshakes wait than this; those whose clients have left must not add up either.
             awaited_max: config.limits.pending_max,
         }
@@ -86,10 +86,7 @@ impl Sessions {
                 canary.heard(now, &nonce);
                 Heard::Nothing
             }
-            // Redis still loads, or the user may not: either way no session is to be had.
-            (Expected::Ping, Reply::Error(error)) => {
-                return Err(GivenUp(format!("PING was answered with {error}")));
-            }
+            (Expected::Ping, Reply::Error(error)) => return Err(answers::no_pong(&error)),
             (Expected::Session(id), reply) => answers::session(id, reply),
             (answered, reply) => match answers::greeting(answered, reply)? {
                 Heard::Version(said) => {

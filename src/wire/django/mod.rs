@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use secrets::Secrets;
 
 use crate::config::DjangoEngine as Engine;
-use crate::limits::{DJANGO_GROUPS_MAX, DJANGO_NAME_BYTES_MAX, DJANGO_SESSION_BYTES_MAX};
+use crate::limits::{DJANGO_NAME_BYTES_MAX, DJANGO_SESSION_BYTES_MAX, GROUPS_MAX};
 
 /// Who a session belongs to. Nothing of it is empty or holds a control character.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -149,7 +149,7 @@ impl Session {
         username: Option<String>,
         groups: Vec<String>,
     ) -> Result<Session, Bad> {
-        if groups.len() > DJANGO_GROUPS_MAX {
+        if groups.len() > GROUPS_MAX {
             return Err(Bad::TooBig);
         }
         let names = [(USER_ID, &user_id), (USERNAME, &username)]
@@ -272,7 +272,7 @@ mod tests {
         let some = |name: &str| Some(name.to_owned());
         let nobody = Session::checked(some(""), some(""), vec![String::new()]);
         assert_eq!(nobody, Ok(Session::default()));
-        let many = vec!["g".to_owned(); DJANGO_GROUPS_MAX + 1];
+        let many = vec!["g".to_owned(); GROUPS_MAX + 1];
         assert_eq!(Session::checked(None, None, many), Err(Bad::TooBig));
         let long = "u".repeat(DJANGO_NAME_BYTES_MAX + 1);
         assert_eq!(Session::checked(None, Some(long), vec![]), Err(Bad::TooBig));

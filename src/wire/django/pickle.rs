@@ -21,7 +21,7 @@ pub(super) fn session(raw: &[u8]) -> Result<Session, Bad> {
         None | Some(Value::None) => Vec::new(),
         Some(Value::Items(items)) => items
             .iter()
-            .take(crate::limits::DJANGO_GROUPS_MAX + 1)
+            .take(crate::limits::GROUPS_MAX + 1)
             .map(|&item| machine.value(item)?.name(GROUPS))
             .collect::<Result<_, Bad>>()?,
         Some(_) => return Err(Bad::NotAName(GROUPS)),

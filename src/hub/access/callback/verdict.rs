@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::limits::GROUPS_MAX;
 use crate::wire::http_client::{Malformed, Response};
 
 /// Bytes of a name: of a user, a group, a session, a channel.
 const NAME_BYTES_MAX: usize = 255;
 /// Channels in one list, as many as one session may have by default.
 const CHANNELS_MAX: usize = 128;
-/// Groups of one user; directories have users in some hundreds.
-const GROUPS_MAX: usize = 1_024;
-
 /// The application's word on one client.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Verdict {
