@@ -111,7 +111,9 @@ mod tests {
     fn read(pieces: &[&[u8]]) -> Result<Vec<(Kind, Vec<u8>)>, Fault> {
         let (mut held, mut frames) = (Vec::new(), Vec::new());
         for piece in pieces {
-            each(&mut held, piece, |kind, payload| frames.push((kind, payload.to_vec())))?;
+            each(&mut held, piece, |kind, payload| {
+                frames.push((kind, payload.to_vec()))
+            })?;
         }
         assert!(held.is_empty());
         Ok(frames)
@@ -121,12 +123,22 @@ mod tests {
     fn frames_are_read_whole_and_at_every_cut() {
         let long = crate::wire::ws::message(&[b'x'; 300]);
         let huge = crate::wire::ws::message(&[b'y'; 70_000]);
-        let all = [&crate::wire::ws::message(b"hi")[..], &long, &huge, &crate::wire::ws::ping()].concat();
+        let all = [
+            &crate::wire::ws::message(b"hi")[..],
+            &long,
+            &huge,
+            &crate::wire::ws::ping(),
+        ]
+        .concat();
         let whole = read(&[&all]).unwrap();
         assert_eq!(whole.len(), 4);
         assert_eq!(whole[1].1.len(), 300);
         for cut in (0..400).chain(all.len() - 8..all.len()) {
-            assert_eq!(read(&[&all[..cut], &all[cut..]]).unwrap(), whole, "cut at {cut}");
+            assert_eq!(
+                read(&[&all[..cut], &all[cut..]]).unwrap(),
+                whole,
+                "cut at {cut}"
+            );
         }
     }
 
@@ -135,6 +147,9 @@ mod tests {
         assert_eq!(read(&[&[0x81, 0x80, 0, 0, 0, 0]]), Err(Fault::Header));
         assert_eq!(read(&[&[0xc1, 0]]), Err(Fault::Header));
         assert_eq!(read(&[&[0x01, 1, b'a']]), Err(Fault::Fragment));
-        assert_eq!(read(&[&[0x82, 127, 0x7f, 0, 0, 0, 0, 0, 0, 0]]), Err(Fault::Length));
+        assert_eq!(
+            read(&[&[0x82, 127, 0x7f, 0, 0, 0, 0, 0, 0, 0]]),
+            Err(Fault::Length)
+        );
     }
 }

@@ -152,7 +152,10 @@ impl Ledger {
 
     /// What a connection has not heard by now is lost, and nothing waits for it.
     pub(super) fn settle(&mut self, channel: u32, heard: &mut Heard) {
-        let end = self.channels.get(channel as usize).map_or(0, |entry| entry.next);
+        let end = self
+            .channels
+            .get(channel as usize)
+            .map_or(0, |entry| entry.next);
         let first = heard.next;
         self.sums.lost += end.saturating_sub(first);
         for sequence in first..end {
@@ -187,7 +190,10 @@ impl Ledger {
 }
 
 fn shifted(bits: u64, by: u64) -> u64 {
-    u32::try_from(by).ok().and_then(|by| bits.checked_shl(by)).unwrap_or(0)
+    u32::try_from(by)
+        .ok()
+        .and_then(|by| bits.checked_shl(by))
+        .unwrap_or(0)
 }
 
 fn histogram() -> Histogram<u64> {
@@ -225,7 +231,11 @@ mod tests {
 
         fn hear(&mut self, connection: usize, sequences: impl IntoIterator<Item = usize>) {
             for sequence in sequences {
-                self.ledger.heard(&mut self.connections[connection], self.published[sequence], 5);
+                self.ledger.heard(
+                    &mut self.connections[connection],
+                    self.published[sequence],
+                    5,
+                );
             }
         }
 

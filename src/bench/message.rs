@@ -67,9 +67,14 @@ impl Messages {
         let at = if payload.starts_with(MARK) {
             0
         } else {
-            payload.windows(MARK.len()).position(|bytes| bytes == MARK)?
+            payload
+                .windows(MARK.len())
+                .position(|bytes| bytes == MARK)?
         };
-        Some(self.parse(payload.get(at..).unwrap_or_default()).ok_or(Corrupt))
+        Some(
+            self.parse(payload.get(at..).unwrap_or_default())
+                .ok_or(Corrupt),
+        )
     }
 
     fn parse(&self, bytes: &[u8]) -> Option<Stamp> {
@@ -86,7 +91,8 @@ impl Messages {
     }
 
     fn filling_of(&self, stamp: Stamp) -> &[u8] {
-        let from = (stamp.sequence.wrapping_add(u64::from(stamp.channel)) % LETTERS.len() as u64) as usize;
+        let from =
+            (stamp.sequence.wrapping_add(u64::from(stamp.channel)) % LETTERS.len() as u64) as usize;
         let bytes = self.size - BYTES_MIN;
         self.filling.get(from..from + bytes).unwrap_or_default()
     }
@@ -149,7 +155,11 @@ mod tests {
             wrong[at] ^= 0x80;
             assert_eq!(messages.recognise(&wrong), Some(Err(Corrupt)), "byte {at}");
         }
-        assert_eq!(messages.recognise(&bytes[..199]), Some(Err(Corrupt)), "cut off");
+        assert_eq!(
+            messages.recognise(&bytes[..199]),
+            Some(Err(Corrupt)),
+            "cut off"
+        );
         assert_eq!(messages.recognise(b"--heartbeat--"), None);
     }
 }

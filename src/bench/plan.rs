@@ -113,7 +113,9 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Another scheme.
-    #[error("{0:?} must begin with ws:// (or http:// where one publishes), or be unix:/path/to/socket:/path")]
+    #[error(
+        "{0:?} must begin with ws:// (or http:// where one publishes), or be unix:/path/to/socket:/path"
+    )]
     Scheme(String),
     /// TLS.
     #[error("{0:?} asks for TLS, which is not measured: connect to the gateway itself")]
@@ -142,7 +144,9 @@ impl Target {
         if url.starts_with("wss://") || url.starts_with("https://") {
             return Err(UrlError::Tls(url.to_owned()));
         }
-        let rest = url.strip_prefix("ws://").or_else(|| url.strip_prefix("http://"));
+        let rest = url
+            .strip_prefix("ws://")
+            .or_else(|| url.strip_prefix("http://"));
         let rest = rest.ok_or_else(|| UrlError::Scheme(url.to_owned()))?;
         let at = rest.find(['/', '?']).unwrap_or(rest.len());
         let (host, path) = rest.split_at(at);
@@ -160,10 +164,20 @@ fn look_up(host: &str, url: &str) -> Result<Address, UrlError> {
         url: url.to_owned(),
         why: why.to_string(),
     };
-    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let with_port = if has_port { host.to_owned() } else { format!("{host}:80") };
-    let mut addresses = with_port.to_socket_addrs().map_err(|error| failed(&error))?;
-    let address = addresses.next().ok_or_else(|| failed(&"it has no address"))?;
+    let has_port = host
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let with_port = if has_port {
+        host.to_owned()
+    } else {
+        format!("{host}:80")
+    };
+    let mut addresses = with_port
+        .to_socket_addrs()
+        .map_err(|error| failed(&error))?;
+    let address = addresses
+        .next()
+        .ok_or_else(|| failed(&"it has no address"))?;
     Ok(Address::Tcp(address))
 }
 
@@ -178,7 +192,8 @@ mod tests {
 
     #[test]
     fn urls_are_taken_apart() {
-        let target = Target::parse("ws://127.0.0.1:8080/ws/b-{channel}?subscribe-broadcast").unwrap();
+        let target =
+            Target::parse("ws://127.0.0.1:8080/ws/b-{channel}?subscribe-broadcast").unwrap();
         assert_eq!(target.address, Address::Tcp(([127, 0, 0, 1], 8080).into()));
         assert_eq!(target.host, "127.0.0.1:8080");
         assert_eq!(fill(&target.path, 3), "/ws/b-3?subscribe-broadcast");

@@ -35,7 +35,9 @@ fn of_one(pid: u32) -> io::Result<Cost> {
         cpu += first.trim().parse().unwrap_or(0);
     }
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
     let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
     Ok(Cost {
         cpu: Duration::from_nanos(cpu),
@@ -47,8 +49,14 @@ fn children(pid: u32) -> Vec<u32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return Vec::new();
     };
-    let lists = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    let pids = lists.flat_map(|list| list.split_whitespace().flat_map(str::parse).collect::<Vec<u32>>());
+    let lists = threads
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let pids = lists.flat_map(|list| {
+        list.split_whitespace()
+            .flat_map(str::parse)
+            .collect::<Vec<u32>>()
+    });
     pids.collect()
 }
 
@@ -62,7 +70,11 @@ mod tests {
         assert!(before.memory > 100_000);
         let held = vec![1_u8; 8 << 20];
         let mut after = cost(std::process::id()).unwrap();
-        assert!(after.memory >= before.memory + (4 << 20), "{} bytes", held.len());
+        assert!(
+            after.memory >= before.memory + (4 << 20),
+            "{} bytes",
+            held.len()
+        );
         for _ in 0..1_000 {
             if after.cpu > before.cpu {
                 return;

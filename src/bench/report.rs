@@ -88,7 +88,9 @@ impl Phase {
 
     /// CPU seconds of the gateway for each event.
     pub fn gateway_cpu_per_event(&self) -> Option<f64> {
-        self.gateway_cpu_seconds.filter(|_| self.events > 0).map(|cpu| cpu / self.events as f64)
+        self.gateway_cpu_seconds
+            .filter(|_| self.events > 0)
+            .map(|cpu| cpu / self.events as f64)
     }
 
     /// Was the benchmark itself what was slow? It is one thread: at nine tenths of a core it has no room.
@@ -100,8 +102,14 @@ impl Phase {
 impl Report {
     pub(super) fn new(plan: &Plan) -> Report {
         let pace = match plan.work {
-            Work::Fanout { pace: Pace::Rate(rate), .. } => format!("{rate} messages/s"),
-            Work::Fanout { pace: Pace::Window(window), .. } => format!("{window} under way"),
+            Work::Fanout {
+                pace: Pace::Rate(rate),
+                ..
+            } => format!("{rate} messages/s"),
+            Work::Fanout {
+                pace: Pace::Window(window),
+                ..
+            } => format!("{window} under way"),
             Work::Publish { window } => format!("{window} under way per client"),
             Work::Connect => format!("{} handshakes at a time", plan.concurrency),
             Work::Idle => "idle".to_owned(),
@@ -127,9 +135,18 @@ impl Report {
 /// The table.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { connections, channels, size, pace, .. } = self;
+        let Report {
+            connections,
+            channels,
+            size,
+            pace,
+            ..
+        } = self;
         let s = if *channels == 1 { "" } else { "s" };
-        writeln!(f, "{connections} clients on {channels} channel{s}, {size} bytes, {pace}")?;
+        writeln!(
+            f,
+            "{connections} clients on {channels} channel{s}, {size} bytes, {pace}"
+        )?;
         for phase in &self.phases {
             phase.write(f)?;
         }
@@ -139,7 +156,15 @@ impl fmt::Display for Report {
         if let Some(trouble) = &self.trouble {
             line(f, "first trouble", trouble)?;
         }
-        line(f, "verdict", if self.is_clean() { "all arrived once, in order, unchanged" } else { "FAULTS, see above" })
+        line(
+            f,
+            "verdict",
+            if self.is_clean() {
+                "all arrived once, in order, unchanged"
+            } else {
+                "FAULTS, see above"
+            },
+        )
     }
 }
 
@@ -149,10 +174,21 @@ impl Phase {
         let thing = if handshakes { "handshake" } else { "delivery" };
         writeln!(f, "\n{}, {:.1} s", self.name, self.seconds)?;
         if self.events > 0 {
-            let things = if handshakes { "handshakes" } else { "deliveries" };
-            line(f, things, &format!("{}, {}/s", self.events, rounded(self.rate())))?;
+            let things = if handshakes {
+                "handshakes"
+            } else {
+                "deliveries"
+            };
+            line(
+                f,
+                things,
+                &format!("{}, {}/s", self.events, rounded(self.rate())),
+            )?;
         }
-        for (name, latency) in [("latency", self.latency), ("to the last one", self.to_the_last)] {
+        for (name, latency) in [
+            ("latency", self.latency),
+            ("to the last one", self.to_the_last),
+        ] {
             if let Some(latency) = latency {
                 line(f, name, &latency.to_string())?;
             }
@@ -165,17 +201,32 @@ impl Phase {
             line(f, "gateway CPU", &text)?;
         }
         if let Some(memory) = self.gateway_memory {
-            line(f, "gateway memory", &format!("{:.1} MB", memory as f64 / 1e6))?;
+            line(
+                f,
+                "gateway memory",
+                &format!("{:.1} MB", memory as f64 / 1e6),
+            )?;
         }
         let mut own = format!("{:.2} s", self.own_cpu_seconds);
         if self.events > 0 {
-            let _ = write!(own, ", {:.2} us per {thing}", self.own_cpu_seconds * 1e6 / self.events as f64);
+            let _ = write!(
+                own,
+                ", {:.2} us per {thing}",
+                self.own_cpu_seconds * 1e6 / self.events as f64
+            );
         }
         if self.is_own_limit() {
             own.push_str(" - WARNING: the benchmark was the bottleneck, the gateway can do more");
         }
         line(f, "benchmark's CPU", &own)?;
-        let Sums { lost, duplicate, reordered, corrupt, broken, .. } = self.sums;
+        let Sums {
+            lost,
+            duplicate,
+            reordered,
+            corrupt,
+            broken,
+            ..
+        } = self.sums;
         if !self.sums.is_clean() {
             let faults = format!(
                 "{lost} lost, {duplicate} twice, {reordered} out of order, {corrupt} changed, {broken} connections broken"
@@ -188,7 +239,13 @@ impl Phase {
 
 impl fmt::Display for Latency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Latency { p50, p90, p99, p999, max } = *self;
+        let Latency {
+            p50,
+            p90,
+            p99,
+            p999,
+            max,
+        } = *self;
         for (name, seconds) in [("p50", p50), ("p90", p90), ("p99", p99), ("p99.9", p999)] {
             write!(f, "{name} {:.3} ms, ", seconds * 1e3)?;
         }

@@ -44,7 +44,9 @@ pub enum BenchError {
         error: io::Error,
     },
     /// The limit of open files.
-    #[error("{wanted} clients need {needed} open files and this process may have {limit}: raise `ulimit -n`")]
+    #[error(
+        "{wanted} clients need {needed} open files and this process may have {limit}: raise `ulimit -n`"
+    )]
     Files {
         /// Clients.
         wanted: u32,
@@ -120,13 +122,19 @@ pub fn run(plan: &Plan, tell: impl FnMut(Moment)) -> Result<Report, BenchError> 
             }
             report.phases.push(bench.measure("publish", None)?);
         }
-        Work::Fanout { pace, through, slow } => {
+        Work::Fanout {
+            pace,
+            through,
+            slow,
+        } => {
             bench.open(plan.connections, false)?;
             bench.publisher(through)?;
             report.phases.push(bench.measure("fanout", Some(*pace))?);
             if *slow > 0 {
                 bench.open(*slow, true)?;
-                report.phases.push(bench.measure("with slow clients", Some(*pace))?);
+                report
+                    .phases
+                    .push(bench.measure("with slow clients", Some(*pace))?);
             }
         }
     }
@@ -293,7 +301,12 @@ impl<F: FnMut(Moment)> Bench<'_, F> {
         let (before, handshakes) = (self.cost()?, self.swarm.handshakes);
         let began = self.swarm.now();
         self.churn_for(self.plan.duration, true)?;
-        self.phase("connect", began, &before, self.swarm.handshakes - handshakes)
+        self.phase(
+            "connect",
+            began,
+            &before,
+            self.swarm.handshakes - handshakes,
+        )
     }
 
     fn churn_for(&mut self, time: Duration, counts: bool) -> Result<(), BenchError> {
@@ -325,7 +338,8 @@ impl<F: FnMut(Moment)> Bench<'_, F> {
     ) -> Result<Phase, BenchError> {
         let seconds = Duration::from_micros(self.swarm.now() - began).as_secs_f64();
         let after = self.cost()?;
-        let spent = |(before, after): (Cost, Cost)| after.cpu.saturating_sub(before.cpu).as_secs_f64();
+        let spent =
+            |(before, after): (Cost, Cost)| after.cpu.saturating_sub(before.cpu).as_secs_f64();
         Ok(Phase {
             name,
             seconds,
@@ -341,7 +355,12 @@ impl<F: FnMut(Moment)> Bench<'_, F> {
 
     /// One turn of the loop: clients, and who publishes.
     fn turn(&mut self, timeout: Duration) -> Result<(), BenchError> {
-        let Bench { swarm, source, events, .. } = self;
+        let Bench {
+            swarm,
+            source,
+            events,
+            ..
+        } = self;
         let mut failed = None;
         swarm.turn(events, timeout, |swarm, index| {
             if let Some(source) = source {

@@ -131,7 +131,8 @@ impl Source {
                 })?;
             }
             Source::Http { lines, .. } => {
-                let Some(HttpLine { line, reader }) = lines.get_mut((index - FIRST) as usize) else {
+                let Some(HttpLine { line, reader }) = lines.get_mut((index - FIRST) as usize)
+                else {
                     return Ok(());
                 };
                 line.read(scratch, registry, |bytes| check_response(reader, bytes))?;
@@ -247,7 +248,10 @@ fn check_response(reader: &mut Option<ResponseReader>, bytes: &[u8]) -> io::Resu
 fn greet(out: &mut Vec<u8>, redis: &Redis) {
     if let Some(password) = &redis.password {
         let user = redis.username.as_deref().unwrap_or("default");
-        command(out, &[b"AUTH", user.as_bytes(), password.reveal().as_bytes()]);
+        command(
+            out,
+            &[b"AUTH", user.as_bytes(), password.reveal().as_bytes()],
+        );
     }
     if redis.db != 0 {
         command(out, &[b"SELECT", redis.db.to_string().as_bytes()]);
@@ -256,7 +260,9 @@ fn greet(out: &mut Vec<u8>, redis: &Redis) {
 
 fn redis_stream(redis: &Redis) -> io::Result<Stream> {
     match &redis.address {
-        RedisAddress::Tcp { host, port } => tcp(std::net::TcpStream::connect((host.as_str(), *port))?),
+        RedisAddress::Tcp { host, port } => {
+            tcp(std::net::TcpStream::connect((host.as_str(), *port))?)
+        }
         RedisAddress::Unix(path) => unix(std::os::unix::net::UnixStream::connect(path)?),
     }
 }

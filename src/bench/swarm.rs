@@ -65,8 +65,12 @@ struct Connection {
 }
 
 enum State {
-    Connecting { since: u64 },
-    Upgrading { since: u64 },
+    Connecting {
+        since: u64,
+    },
+    Upgrading {
+        since: u64,
+    },
     Open(Heard),
     /// It reads nothing.
     Deaf,
@@ -252,7 +256,9 @@ impl Swarm {
         if connection.out.is_empty() || connection.socket.blocked {
             return Ok(());
         }
-        let written = connection.socket.put(&connection.out, self.poll.registry())?;
+        let written = connection
+            .socket
+            .put(&connection.out, self.poll.registry())?;
         if written == connection.out.len() {
             connection.out = Vec::new();
         } else {
@@ -303,7 +309,9 @@ impl Swarm {
         let head = String::from_utf8_lossy(head);
         let first = head.lines().next().unwrap_or_default();
         if first.split(' ').nth(1) != Some("101") || !head.contains(&self.accept) {
-            return Err(io::Error::other(format!("the handshake is answered with {first:?}")));
+            return Err(io::Error::other(format!(
+                "the handshake is answered with {first:?}"
+            )));
         }
         self.handshakes += 1;
         self.opening -= 1;
@@ -367,7 +375,11 @@ impl Swarm {
 
     /// A client says its next message.
     pub(super) fn say(&mut self, index: u32) {
-        let Some(mut connection) = self.connections.get_mut(index as usize).and_then(Option::take) else {
+        let Some(mut connection) = self
+            .connections
+            .get_mut(index as usize)
+            .and_then(Option::take)
+        else {
             return;
         };
         let now = self.now();
@@ -411,7 +423,8 @@ fn connect(address: &Address, number: u32, abrupt: bool, deaf: bool) -> io::Resu
         socket.bind(&SockAddr::from(SocketAddr::new(from, 0)))?;
     }
     match socket.connect(&SockAddr::from(to)) {
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
+        Err(error)
+            if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
         other => other?,
     }
     Ok(Stream::Tcp(TcpStream::from_std(socket.into())))
@@ -419,7 +432,10 @@ fn connect(address: &Address, number: u32, abrupt: bool, deaf: bool) -> io::Resu
 
 /// All of 127.0.0.0/8 is this machine: past the ports of one address there are those of the next.
 fn from_address(to: SocketAddr, number: u32) -> Option<IpAddr> {
-    let more = u8::try_from(number / PER_ADDRESS).ok().filter(|more| *more > 0)?;
+    let more = u8::try_from(number / PER_ADDRESS)
+        .ok()
+        .filter(|more| *more > 0)?;
     to.ip().is_loopback().then_some(())?;
-    to.is_ipv4().then(|| IpAddr::V4(Ipv4Addr::new(127, 0, 1, more)))
+    to.is_ipv4()
+        .then(|| IpAddr::V4(Ipv4Addr::new(127, 0, 1, more)))
 }

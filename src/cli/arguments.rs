@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use ws4redis::channel::Audience;
 use ws4redis::limits::FACILITY_BYTES_MAX;
 
-use super::settings;
+use super::{bench, settings};
 
 /// A WebSocket gateway for Redis: browsers subscribe, any program that can say PUBLISH reaches them
 #[derive(Debug, Parser)]
@@ -66,6 +66,9 @@ pub(super) enum Command {
         #[command(flatten)]
         client: Client,
     },
+    /// Measure a gateway, this one or another
+    #[command(after_help = bench::BENCH)]
+    Bench(bench::Bench),
     /// Print completions for a shell
     #[command(after_help = COMPLETIONS)]
     Completions {
@@ -350,6 +353,15 @@ pub(super) fn command() -> clap::Command {
                 PUBLISHERS.contains(&name)
                     || ["control_secret_file", "control_unsigned"].contains(&name)
             })
+        })
+        .mut_subcommand("bench", |command| {
+            bench::PUBLISHING
+                .into_iter()
+                .fold(command, |command, mode| {
+                    command.mut_subcommand(mode, |command| {
+                        settings::add_flags(command, |name| PUBLISHERS.contains(&name))
+                    })
+                })
         })
         .mut_subcommand("listen", |command| {
             settings::add_flags(command, |name| {
