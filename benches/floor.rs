@@ -58,7 +58,8 @@ struct Floor {
     reader: resp::ReplyReader,
     clients: Vec<Option<Client>>,
     free: Vec<usize>,
-    channels: HashMap<Vec<u8>, Vec<usize>>,
+    channels: HashMap<Vec<u8>, usize>,
+    members: Vec<Vec<usize>>,
     coalesce: bool,
     scratch: Vec<u8>,
 }
@@ -100,6 +101,7 @@ impl Floor {
             clients: Vec::new(),
             free: Vec::new(),
             channels: HashMap::new(),
+            members: Vec::new(),
             coalesce,
             scratch: vec![0; 256 << 10],
         }
@@ -184,9 +186,12 @@ impl Floor {
             ws::accept(key.as_bytes())
         );
         let channel = format!("broadcast:{facility}").into_bytes();
-        let members = self.channels.entry(channel.clone()).or_default();
-        members.push(index);
-        if members.len() == 1 {
+        let number = *self.channels.entry(channel.clone()).or_insert_with(|| {
+            self.members.push(Vec::new());
+            self.members.len() - 1
+        });
+        self.members[number].push(index);
+        if self.members[number].len() == 1 {
             let mut command = Vec::new();
             resp::command(&mut command, &[b"SUBSCRIBE", &channel]);
             self.redis.write_all(&command).unwrap();
@@ -225,11 +230,11 @@ impl Floor {
     }
 
     fn send(&mut self, channel: &[u8], frames: &[u8]) {
-        let Some(members) = self.channels.get(channel) else {
+        let Some(&number) = self.channels.get(channel) else {
             return;
         };
         let mut slow = Vec::new();
-        for &index in members {
+        for &index in &self.members[number] {
             let client = self.clients[index].as_mut().unwrap();
             if client.stream.write(frames).ok() != Some(frames.len()) {
                 slow.push(index);
@@ -243,7 +248,7 @@ impl Floor {
     fn forget(&mut self, index: usize) {
         if let Some(client) = self.clients[index].take() {
             if client.head.is_none() {
-                for members in self.channels.values_mut() {
+                for members in &mut self.members {
                     members.retain(|member| *member != index);
                 }
             }

@@ -119,8 +119,11 @@ impl Ledger {
     pub(super) fn heard(&mut self, heard: &mut Heard, stamp: Stamp, now: u64) {
         if stamp.sequence >= heard.next {
             let ahead = stamp.sequence - heard.next;
-            // What was skipped is lost, unless it still comes.
+            // What was skipped is lost, unless it still comes; in any case nothing waits for it.
             self.sums.lost += ahead;
+            for sequence in heard.next..stamp.sequence {
+                self.arrived(Stamp { sequence, ..stamp });
+            }
             heard.seen = shifted(heard.seen, ahead + 1) | 1;
             heard.next = stamp.sequence + 1;
         } else {
@@ -133,6 +136,8 @@ impl Ledger {
             heard.seen |= bit;
             self.sums.reordered += 1;
             self.sums.lost = self.sums.lost.saturating_sub(1);
+            self.sums.delivered += 1;
+            return;
         }
         self.sums.delivered += 1;
         let took = now.saturating_sub(stamp.due);

@@ -79,13 +79,13 @@ impl Messages {
 
     fn parse(&self, bytes: &[u8]) -> Option<Stamp> {
         let bytes = bytes.get(MARK.len()..self.size)?;
-        let (head, filling) = bytes.split_at_checked(BYTES_MIN - MARK.len())?;
-        let (channel, rest) = head.split_at_checked(8)?;
-        let (sequence, due) = rest.get(1..)?.split_at_checked(16)?;
+        let (channel, bytes) = number(bytes, 8)?;
+        let (sequence, bytes) = number(bytes, 16)?;
+        let (due, filling) = number(bytes, 16)?;
         let stamp = Stamp {
-            channel: u32::try_from(unhex(channel)?).ok()?,
-            sequence: unhex(sequence)?,
-            due: unhex(due.get(1..17)?)?,
+            channel: u32::try_from(channel).ok()?,
+            sequence,
+            due,
         };
         (filling == self.filling_of(stamp)).then_some(stamp)
     }
@@ -109,7 +109,9 @@ fn hex(out: &mut Vec<u8>, number: u64, digits: u32) {
     }
 }
 
-fn unhex(digits: &[u8]) -> Option<u64> {
+/// A number of so many digits and the blank behind it; what follows.
+fn number(bytes: &[u8], digits: usize) -> Option<(u64, &[u8])> {
+    let (digits, rest) = bytes.split_at_checked(digits)?;
     let mut number = 0;
     for digit in digits {
         let nibble = match digit {
@@ -119,7 +121,7 @@ fn unhex(digits: &[u8]) -> Option<u64> {
         };
         number = number << 4 | u64::from(nibble);
     }
-    Some(number)
+    Some((number, rest.strip_prefix(b" ")?))
 }
 
 #[cfg(test)]

@@ -52,6 +52,8 @@ pub struct Phase {
     pub sums: Sums,
 }
 
+const OWN_LIMIT: &str = "; WARNING: the benchmark was the bottleneck, the gateway can do more";
+
 /// A distribution, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Latency {
@@ -216,7 +218,7 @@ impl Phase {
             );
         }
         if self.is_own_limit() {
-            own.push_str(" - WARNING: the benchmark was the bottleneck, the gateway can do more");
+            own.push_str(OWN_LIMIT);
         }
         line(f, "benchmark's CPU", &own)?;
         let Sums {
@@ -229,7 +231,8 @@ impl Phase {
         } = self.sums;
         if !self.sums.is_clean() {
             let faults = format!(
-                "{lost} lost, {duplicate} twice, {reordered} out of order, {corrupt} changed, {broken} connections broken"
+                "{lost} lost, {duplicate} twice, {reordered} out of order, {corrupt} changed, \
+                 {broken} connections broken"
             );
             line(f, "faults", &faults)?;
         }
@@ -257,7 +260,7 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
     writeln!(f, "  {name:<22} {value}")
 }
 
-/// With thin spaces' worth of commas: 1234567 is 1,234,567.
+/// 1234567 is 1,234,567.
 fn rounded(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut out = String::new();

@@ -1,11 +1,11 @@
 //! The course of a benchmark: open, warm up, measure, wait for the rest.
 
-use std::io;
 use std::time::Duration;
 
 use mio::Events;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::error::BenchError;
+use super::files;
 use super::plan::{Pace, Plan, Through, Work};
 use super::process::{self, Cost};
 use super::report::{Latency, Phase, Report};
@@ -18,47 +18,6 @@ const PROGRESS_EVERY: u64 = 500_000;
 const PATIENCE: u64 = 5_000_000;
 /// The longest sleep.
 const NAP: Duration = Duration::from_millis(20);
-
-/// Why there is no report.
-#[derive(Debug, thiserror::Error)]
-pub enum BenchError {
-    /// The clients cannot be opened.
-    #[error("only {open} of {wanted} clients could be opened: {why}")]
-    Open {
-        /// How many are open.
-        open: u32,
-        /// How many there should be.
-        wanted: u32,
-        /// What the first one met.
-        why: String,
-    },
-    /// The publisher cannot publish.
-    #[error("cannot publish: {0}")]
-    Publish(io::Error),
-    /// The process to be measured.
-    #[error("cannot measure process {pid}: {error}")]
-    Process {
-        /// Its number.
-        pid: u32,
-        /// The system's words.
-        error: io::Error,
-    },
-    /// The limit of open files.
-    #[error(
-        "{wanted} clients need {needed} open files and this process may have {limit}: raise `ulimit -n`"
-    )]
-    Files {
-        /// Clients.
-        wanted: u32,
-        /// Descriptors.
-        needed: u64,
-        /// The limit.
-        limit: u64,
-    },
-    /// The system refuses something else.
-    #[error("{0}")]
-    System(#[from] io::Error),
-}
 
 /// How it goes, for who wants to show it.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +49,7 @@ pub enum Moment {
 
 /// Runs a benchmark. `tell` hears how it goes, twice a second.
 pub fn run(plan: &Plan, tell: impl FnMut(Moment)) -> Result<Report, BenchError> {
-    raise_files(plan)?;
+    files::raise(plan)?;
     let mut bench = Bench {
         swarm: Swarm::new(plan)?,
         source: None,
@@ -397,38 +356,5 @@ impl<F: FnMut(Moment)> Bench<'_, F> {
             self.told_at = now;
             (self.tell)(moment);
         }
-    }
-}
-
-/// Makes room for as many open files as the clients need.
-fn raise_files(plan: &Plan) -> Result<(), BenchError> {
-    let slow = match plan.work {
-        Work::Fanout { slow, .. } => slow,
-        _ => 0,
-    };
-    let wanted = match plan.work {
-        Work::Connect => plan.concurrency,
-        _ => plan.connections + slow,
-    };
-    // Besides the clients: publishers, epoll, /proc, standard streams.
-    let needed = u64::from(wanted) + 64;
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|current| current < needed) {
-        let raised = Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        };
-        // Refused is as good as not asked: the check below says so.
-        if setrlimit(Resource::Nofile, raised).is_ok() {
-            limit = raised;
-        }
-    }
-    match limit.current {
-        Some(limit) if limit < needed => Err(BenchError::Files {
-            wanted,
-            needed,
-            limit,
-        }),
-        _ => Ok(()),
     }
 }

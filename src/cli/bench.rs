@@ -208,13 +208,13 @@ pub(super) fn run(bench: Bench, matches: &ArgMatches) -> Result<(), Failure> {
     }
 }
 
-/// Where `make run` listens.
+/// Where the gateway listens unless told otherwise.
 fn default_url(work: &Work) -> String {
     let flags = match work {
         Work::Publish { .. } => "subscribe-broadcast&publish-broadcast&echo",
         _ => "subscribe-broadcast",
     };
-    format!("ws://127.0.0.1:8080/ws/bench-{{channel}}?{flags}")
+    format!("ws://127.0.0.1:8000/ws/bench-{{channel}}?{flags}")
 }
 
 fn fanout(publisher: Publisher, slow: u32, flags: &ArgMatches) -> Result<Work, Failure> {
