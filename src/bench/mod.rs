@@ -4,6 +4,7 @@
 //! and the cost of the gateway, and of the benchmark itself, is read from the kernel's books (`process`). One thread,
 //! one loop (`swarm`), so that a second core is enough for it.
 
+mod dial;
 mod error;
 mod files;
 mod frames;

@@ -1,27 +1,22 @@
 //! The clients: one loop, a record each, and what they hear goes into the ledger.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use mio::net::{TcpStream, UnixStream};
 use mio::{Events, Poll};
-use socket2::{Domain, SockAddr, Socket as RawSocket, Type};
 
+use super::dial;
 use super::frames::{self, Kind};
 use super::ledger::{Heard, Ledger};
 use super::message::{Messages, Stamp};
-use super::plan::{Address, Plan, Work, fill};
+use super::plan::{Plan, Work, fill};
 use super::source;
 use crate::net::clock::Clock;
-use crate::net::socket::{Readable, Socket, Stream, Taken};
+use crate::net::socket::{Readable, Socket, Taken};
 use crate::peer::PeerId;
 use crate::tick::Tick;
 use crate::wire::ws::accept;
 
-/// Connections from one address: there are 28,000 ports to choose from, and some are in use.
-const PER_ADDRESS: u32 = 20_000;
-/// A refusal, or the head of a 101.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 const SCRATCH_BYTES: usize = 256 << 10;
 /// RFC 6455 1.3's example: it has to be random for the sake of caches, and there is none here.
@@ -151,7 +146,7 @@ impl Swarm {
             index: number,
             generation: self.generation,
         };
-        let stream = connect(&self.plan.target.address, number, self.churn, deaf)?;
+        let stream = dial::connect(&self.plan.target.address, number, self.churn, deaf)?;
         let since = self.now();
         let socket = Socket::connecting(id, stream, self.poll.registry())?;
         self.opening += 1;
@@ -402,40 +397,4 @@ impl Swarm {
             }
         }
     }
-}
-
-/// Begins to connect. `abrupt`: closing sends a reset, so that no port waits for a minute before it can be used again.
-fn connect(address: &Address, number: u32, abrupt: bool, deaf: bool) -> io::Result<Stream> {
-    let to = match address {
-        Address::Unix(path) => return UnixStream::connect(path).map(Stream::Unix),
-        Address::Tcp(to) => *to,
-    };
-    let socket = RawSocket::new(Domain::for_address(to), Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    socket.set_tcp_nodelay(true)?;
-    if abrupt {
-        socket.set_linger(Some(Duration::ZERO))?;
-    }
-    if deaf {
-        socket.set_recv_buffer_size(4_096)?;
-    }
-    if let Some(from) = from_address(to, number) {
-        socket.bind(&SockAddr::from(SocketAddr::new(from, 0)))?;
-    }
-    match socket.connect(&SockAddr::from(to)) {
-        Err(error)
-            if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
-        other => other?,
-    }
-    Ok(Stream::Tcp(TcpStream::from_std(socket.into())))
-}
-
-/// All of 127.0.0.0/8 is this machine: past the ports of one address there are those of the next.
-fn from_address(to: SocketAddr, number: u32) -> Option<IpAddr> {
-    let more = u8::try_from(number / PER_ADDRESS)
-        .ok()
-        .filter(|more| *more > 0)?;
-    to.ip().is_loopback().then_some(())?;
-    to.is_ipv4()
-        .then(|| IpAddr::V4(Ipv4Addr::new(127, 0, 1, more)))
 }

@@ -354,15 +354,7 @@ pub(super) fn command() -> clap::Command {
                     || ["control_secret_file", "control_unsigned"].contains(&name)
             })
         })
-        .mut_subcommand("bench", |command| {
-            bench::PUBLISHING
-                .into_iter()
-                .fold(command, |command, mode| {
-                    command.mut_subcommand(mode, |command| {
-                        settings::add_flags(command, |name| PUBLISHERS.contains(&name))
-                    })
-                })
-        })
+        .mut_subcommand("bench", bench::add_flags)
         .mut_subcommand("listen", |command| {
             settings::add_flags(command, |name| {
                 ["listen", "websocket_url", "heartbeat"].contains(&name)
@@ -371,7 +363,7 @@ pub(super) fn command() -> clap::Command {
 }
 
 /// The settings of everybody who speaks to Redis.
-const PUBLISHERS: [&str; 3] = ["redis", "embedded", "prefix"];
+pub(super) const PUBLISHERS: [&str; 3] = ["redis", "embedded", "prefix"];
 
 /// A facility that the gateway would accept.
 fn facility(text: &str) -> Result<String, String> {

@@ -3,11 +3,12 @@
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::time::Duration;
 
-use clap::{ArgMatches, Args, Subcommand};
+use clap::{ArgMatches, Args, Command, Subcommand};
 use ws4redis::bench::plan::{Pace, Plan, Target, Through, Work};
 use ws4redis::bench::{self, Moment, message};
 use ws4redis::config::values::duration;
 
+use super::arguments::PUBLISHERS;
 use super::{Failure, settings};
 
 /// `bench`.
@@ -65,14 +66,14 @@ pub(super) enum Mode {
 /// Who connects.
 #[derive(Debug, Args)]
 pub(super) struct Clients {
-    /// Where: ws://host:port/path?flags or unix:/path/to/socket:/path?flags. {channel} becomes the channel's number
+    /// Where: ws://host:port/path?flags or unix:/socket:/path?flags; {channel} becomes the channel's number
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// Clients
-    #[arg(long, short, default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    #[arg(long, short, default_value_t = 1_000, value_name = "N", value_parser = many())]
     connections: u32,
     /// Channels, dealt out to the clients in turn
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = many())]
     channels: u32,
     /// Bytes of a message
     #[arg(long, default_value_t = 128, value_name = "BYTES", value_parser = size)]
@@ -151,8 +152,16 @@ const SLOW: &str = "\
 Example:
   ws4redis bench slow --connections 1000 --slow 100 --rate 50";
 
-/// The modes that publish through Redis, and so take its settings.
-pub(super) const PUBLISHING: [&str; 2] = ["fanout", "slow"];
+/// The modes that publish through Redis take its settings.
+pub(super) fn add_flags(command: Command) -> Command {
+    ["fanout", "slow"]
+        .into_iter()
+        .fold(command, |command, mode| {
+            command.mut_subcommand(mode, |command| {
+                settings::add_flags(command, |name| PUBLISHERS.contains(&name))
+            })
+        })
+}
 
 /// Measures, and ends with 1 if there were faults.
 pub(super) fn run(bench: Bench, matches: &ArgMatches) -> Result<(), Failure> {
@@ -263,6 +272,10 @@ fn show(moment: Moment) {
     };
     // Nobody is left to be told that it cannot be written.
     let _ = write!(stderr(), "\r\x1b[K{text}");
+}
+
+fn many() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=10_000_000)
 }
 
 fn size(text: &str) -> Result<usize, String> {
