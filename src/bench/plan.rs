@@ -23,6 +23,8 @@ pub struct Plan {
     /// A text that each client sends when it is open, for gateways that want to be told what to subscribe;
     /// `{channel}` in it is the number of its channel.
     pub hello: Option<String>,
+    /// How long nothing is published after all clients are open, for gateways that answer before they are subscribed.
+    pub settle: Duration,
     /// The gateway's process, if its cost is to be measured.
     pub pid: Option<u32>,
     /// How long it runs before anything counts.
@@ -42,6 +44,8 @@ pub enum Work {
         pace: Pace,
         /// By which way.
         through: Through,
+        /// The channel of each message is drawn from this seed; without one they take turns.
+        random: Option<u64>,
         /// Clients more that never read; they are measured with and without.
         slow: u32,
     },

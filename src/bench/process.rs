@@ -9,7 +9,8 @@ use std::time::Duration;
 pub(super) struct Cost {
     /// CPU time.
     pub(super) cpu: Duration,
-    /// Memory that is its own, in bytes: what it allocated and touched, without files and sockets' buffers.
+    /// Memory that is its own, in bytes: what it allocated and touched, shared memory (nginx keeps its modules' there)
+    /// among it, files and sockets' buffers not.
     pub(super) memory: u64,
 }
 
@@ -35,14 +36,17 @@ fn of_one(pid: u32) -> io::Result<Cost> {
         cpu += first.trim().parse().unwrap_or(0);
     }
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"));
-    let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+    let memory = kilobytes(&status, "RssAnon:") + kilobytes(&status, "RssShmem:");
     Ok(Cost {
         cpu: Duration::from_nanos(cpu),
-        memory: kilobytes.unwrap_or(0_u64) * 1_024,
+        memory: memory * 1_024,
     })
+}
+
+fn kilobytes(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+    number.unwrap_or(0)
 }
 
 fn children(pid: u32) -> Vec<u32> {

@@ -56,6 +56,7 @@ pub fn run(plan: &Plan, tell: impl FnMut(Moment)) -> Result<Report, BenchError> 
         events: Events::with_capacity(4_096),
         told_at: 0,
         turn_of: 0,
+        random: None,
         tell,
         plan,
     };
@@ -74,6 +75,7 @@ pub fn run(plan: &Plan, tell: impl FnMut(Moment)) -> Result<Report, BenchError> 
         }
         Work::Publish { window } => {
             bench.open(plan.connections, false)?;
+            bench.settle()?;
             for _ in 0..*window {
                 for index in 0..plan.connections {
                     bench.swarm.say(index);
@@ -84,10 +86,13 @@ pub fn run(plan: &Plan, tell: impl FnMut(Moment)) -> Result<Report, BenchError> 
         Work::Fanout {
             pace,
             through,
+            random,
             slow,
         } => {
+            bench.random = random.map(fastrand::Rng::with_seed);
             bench.open(plan.connections, false)?;
             bench.publisher(through)?;
+            bench.settle()?;
             report.phases.push(bench.measure("fanout", Some(*pace))?);
             if *slow > 0 {
                 bench.open(*slow, true)?;
@@ -110,6 +115,8 @@ struct Bench<'a, F> {
     told_at: u64,
     /// The channel that is published on next.
     turn_of: u32,
+    /// It is drawn, if there is this.
+    random: Option<fastrand::Rng>,
     tell: F,
 }
 
@@ -148,6 +155,15 @@ impl<F: FnMut(Moment)> Bench<'_, F> {
     fn publisher(&mut self, through: &Through) -> Result<(), BenchError> {
         let source = Source::open(through, self.swarm.poll.registry());
         self.source = Some(source.map_err(BenchError::Publish)?);
+        Ok(())
+    }
+
+    /// Lets pass what the plan leaves between the last handshake and the first message.
+    fn settle(&mut self) -> Result<(), BenchError> {
+        let end = self.swarm.now() + self.plan.settle.as_micros() as u64;
+        while self.swarm.now() < end {
+            self.turn(NAP)?;
+        }
         Ok(())
     }
 
@@ -224,8 +240,12 @@ impl<F: FnMut(Moment)> Bench<'_, F> {
         let Some(source) = &mut self.source else {
             return Ok(());
         };
-        let channel = self.turn_of;
-        self.turn_of = (channel + 1) % self.plan.channels.min(self.plan.connections).max(1);
+        let channels = self.plan.channels.min(self.plan.connections).max(1);
+        let channel = match &mut self.random {
+            Some(random) => random.u32(..channels),
+            None => self.turn_of,
+        };
+        self.turn_of = (channel + 1) % channels;
         let stamp = self.swarm.ledger.publish(channel, due);
         let published = source.publish(stamp, &self.swarm.messages, self.swarm.poll.registry());
         published.map_err(BenchError::Publish)

@@ -93,6 +93,9 @@ pub(super) struct Clients {
     /// For other gateways: a text that each client sends first
     #[arg(long, value_name = "TEXT")]
     hello: Option<String>,
+    /// For other gateways: how long they are given between the last handshake and the first message
+    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = duration)]
+    settle: Duration,
     /// One JSON object at the end, for machines
     #[arg(long)]
     json: bool,
@@ -108,6 +111,9 @@ pub(super) struct Publisher {
     /// Messages under way at a time; the next one waits for the slowest client
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     window: u32,
+    /// Draw the channel of each message, from this seed, instead of taking turns
+    #[arg(long, value_name = "SEED")]
+    random: Option<u64>,
     /// For other gateways: the channel in Redis [default: [prefix:]broadcast:bench-{channel}]
     #[arg(long, value_name = "NAME")]
     publish_channel: Option<String>,
@@ -185,6 +191,7 @@ pub(super) fn run(bench: Bench, matches: &ArgMatches) -> Result<(), Failure> {
         size: clients.size,
         concurrency: clients.concurrency,
         hello: clients.hello,
+        settle: clients.settle,
         pid: clients.pid,
         warm_up: clients.warm_up,
         duration: clients.duration,
@@ -254,6 +261,7 @@ fn fanout(publisher: Publisher, slow: u32, flags: &ArgMatches) -> Result<Work, F
     Ok(Work::Fanout {
         pace,
         through,
+        random: publisher.random,
         slow,
     })
 }
