@@ -4,6 +4,7 @@
 //! values and back; **hub** turns values into decisions; **net** turns decisions into system calls. Beside them
 //! stands **publisher**, the library for programs that publish.
 
+pub mod bench;
 pub mod channel;
 pub mod close;
 pub mod config;

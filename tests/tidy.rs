@@ -176,6 +176,28 @@ const HOUSE: &[Room] = &[
         ],
     },
     Room {
+        path: "bench",
+        rooms: &[
+            "net::clock",
+            "net::socket",
+            "wire::http_client",
+            "wire::resp",
+            "wire::ws",
+            "config",
+            "limits",
+            "peer",
+            "tick",
+        ],
+        crates: &[
+            "hdrhistogram",
+            "mio",
+            "rustix",
+            "serde",
+            "socket2",
+            "thiserror",
+        ],
+    },
+    Room {
         path: "publisher",
         rooms: &[
             "wire::order",

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use ws4redis::channel::Audience;
 use ws4redis::limits::FACILITY_BYTES_MAX;
 
-use super::settings;
+use super::{bench, settings};
 
 /// A WebSocket gateway for Redis: browsers subscribe, any program that can say PUBLISH reaches them
 #[derive(Debug, Parser)]
@@ -66,6 +66,9 @@ pub(super) enum Command {
         #[command(flatten)]
         client: Client,
     },
+    /// Measure a gateway, this one or another
+    #[command(after_help = bench::BENCH)]
+    Bench(bench::Bench),
     /// Print completions for a shell
     #[command(after_help = COMPLETIONS)]
     Completions {
@@ -351,6 +354,7 @@ pub(super) fn command() -> clap::Command {
                     || ["control_secret_file", "control_unsigned"].contains(&name)
             })
         })
+        .mut_subcommand("bench", bench::add_flags)
         .mut_subcommand("listen", |command| {
             settings::add_flags(command, |name| {
                 ["listen", "websocket_url", "heartbeat"].contains(&name)
@@ -359,7 +363,7 @@ pub(super) fn command() -> clap::Command {
 }
 
 /// The settings of everybody who speaks to Redis.
-const PUBLISHERS: [&str; 3] = ["redis", "embedded", "prefix"];
+pub(super) const PUBLISHERS: [&str; 3] = ["redis", "embedded", "prefix"];
 
 /// A facility that the gateway would accept.
 fn facility(text: &str) -> Result<String, String> {

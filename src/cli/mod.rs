@@ -4,6 +4,7 @@
 //! standard error as `ws4redis: what is wrong: what to do`.
 
 mod arguments;
+mod bench;
 mod check;
 mod disconnect;
 mod fetch;
@@ -48,6 +49,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), Failu
             trial::run(&client, &settings::load(flags)?.config)
         }
         Command::Check { .. } => check::run(&settings::load(flags)?.config),
+        Command::Bench(modes) => bench::run(modes, flags),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { directory } => pages::man(directory),
     }

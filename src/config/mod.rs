@@ -22,7 +22,7 @@ mod sources;
 mod suggest;
 mod table;
 mod url;
-mod values;
+pub mod values;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

@@ -39,7 +39,7 @@ pub(super) fn size(word: &str) -> Result<usize, Invalid> {
 }
 
 /// A time: `10s`, `250ms`, `5m`, `1h`, `7d`, or a plain number of seconds.
-pub(super) fn duration(word: &str) -> Result<Duration, Invalid> {
+pub fn duration(word: &str) -> Result<Duration, Invalid> {
     scaled(word, &TIMES_MS, "s")
         .map(Duration::from_millis)
         .ok_or_else(|| Invalid::expected("a time such as 10s, 250ms or 5m", word))

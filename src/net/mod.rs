@@ -4,7 +4,7 @@
 //! no protocol, no channel, no close code. To the reactor Redis is just another peer.
 
 mod accepting;
-mod clock;
+pub(crate) mod clock;
 mod connect;
 mod connecting;
 mod fit;
@@ -13,7 +13,7 @@ mod reactor;
 mod reading;
 mod reloading;
 mod signals;
-mod socket;
+pub(crate) mod socket;
 mod tell;
 
 use std::error::Error;

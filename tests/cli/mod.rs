@@ -1,5 +1,6 @@
 //! The command line, as the binary that people run.
 
+mod bench; // it measures, and finds faults
 mod check; // what it asks Redis, and what it says
 mod listen; // the WebSocket client
 mod nginx; // check --nginx
