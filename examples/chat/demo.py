@@ -194,7 +194,7 @@ def check_port(port):
 
 def lock(data):
     """Takes the folder for as long as the answer is kept: two Redises on one socket take it from each other."""
-    file = open(data / "lock", "w")  # noqa: SIM115
+    file = open(data / "lock", "w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
