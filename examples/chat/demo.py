@@ -177,7 +177,9 @@ def prepare(environment):
     """Tables, people, static files."""
     for words in (["migrate"], ["furnish"], ["collectstatic", "--no-input"]):
         command = [sys.executable, "manage.py", *words, "--verbosity", "0"]
-        done = subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, check=False)
+        # A Ctrl-C is ours here, too: what has begun is done, and then nothing is started.
+        how = {"capture_output": True, "text": True, "start_new_session": True}
+        done = subprocess.run(command, cwd=HERE, env=environment, check=False, **how)
         if done.returncode:
             raise Trouble(f"manage.py {words[0]} failed:\n{done.stderr.strip()[-2000:]}")
 
@@ -215,12 +217,12 @@ def run(options, data):
         say("preparing the database and the static files …")
         prepare(environment)
         for part in everything:
+            if stop.is_set():
+                return
             say(f"starting {part.name} …")
             started.append(part)
             part.start()
             part.wait()
-            if stop.is_set():
-                return
         write_state(data, everything)
         say(f"\n  the chat is at   http://127.0.0.1:{options.port}/")
         say("  two logins       john / john    in the groups kitchen and garden")
