@@ -174,6 +174,31 @@ for (const [part, number] of [["gateway", "SIGKILL"], ["gateway", "SIGTERM"], ["
   });
 }
 
+test("markup is text, and a message as long as the field allows goes through, line ends and all", async () => {
+  const [john, mary] = [await room("john", "/"), await room("mary", "/")];
+  const markup = "<img src=x onerror='document.title = \"owned\"'></script><b id=chat>bold</b>";
+  await say(john, markup);
+  await heard(mary, markup);
+  assert.equal(await mary.locator("#messages img, #messages b#chat").count(), 0);
+  assert.match(await mary.title(), /Chat/);
+  await say(john, "\n".repeat(999).padStart(1000, "w") + "w".repeat(1000));
+  await mary.locator("#messages .bubble", { hasText: /^w\n{999}w{1000}$/ }).waitFor({ timeout: DEADLINE });
+  const [wide, room_] = await mary.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  assert.ok(wide <= room_, "a long word does not push the page aside");
+  await close(john, mary);
+});
+
+test("a page from before another sign-in says so in words, and keeps what was written", async () => {
+  const john = await room("john", "/");
+  const cookies = await people.john.cookies();
+  await people.john.clearCookies({ name: "csrftoken" });
+  await say(john, "too late");
+  await john.locator("#trouble", { hasText: "This page is too old. Load it again." }).waitFor({ timeout: DEADLINE });
+  assert.equal(await john.getByLabel("Message", { exact: true }).inputValue(), "too late");
+  await people.john.addCookies(cookies);
+  await close(john);
+});
+
 test("who signs out is cut off in every window, and the others are not", async () => {
   const [one, two, mary] = [await room("john", "/"), await room("john", "/direct/"), await room("mary", "/")];
   await one.getByRole("button", { name: "Sign out" }).click();
@@ -198,6 +223,19 @@ test("it looks right on a desk and in the dark, too", async () => {
   const overflow = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
   assert.equal(overflow, false);
   await wide.close();
+});
+
+test("one folder is for one of them, and one that is killed outright leaves nobody behind", async () => {
+  const command = [join(here, "demo.py"), "--port", `${await freePort()}`, "--data", data, ...gateway()];
+  const second = spawn(python, command, { stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  second.stderr.on("data", (text) => (said += text));
+  assert.equal(await new Promise((done) => second.once("exit", done)), 1);
+  assert.match(said, /another one runs in/);
+  demo.kill("SIGKILL");
+  for (const [name, pid] of Object.entries(running())) {
+    await until(`${name} ends`, () => !existsSync(`/proc/${pid}`));
+  }
 });
 
 async function room(name, path) {

@@ -6,6 +6,7 @@ kill the gateway or Redis and watch the pages recover by themselves.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import secrets
@@ -39,7 +40,8 @@ class Part:
     def __init__(self, name, command, ready, environment, log):
         self.name = name
         self.ready = ready
-        self._command = command
+        # Whoever kills us outright ends our parts as well, where there is a way to say so.
+        self._command = [*(["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []), *command]
         self._environment = environment
         self._log = log
         self._process = None
@@ -175,7 +177,9 @@ def prepare(environment):
     """Tables, people, static files."""
     for words in (["migrate"], ["furnish"], ["collectstatic", "--no-input"]):
         command = [sys.executable, "manage.py", *words, "--verbosity", "0"]
-        done = subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, check=False)
+        # A Ctrl-C is ours here, too: what has begun is done, and then nothing is started.
+        how = {"capture_output": True, "text": True, "start_new_session": True}
+        done = subprocess.run(command, cwd=HERE, env=environment, check=False, **how)
         if done.returncode:
             raise Trouble(f"manage.py {words[0]} failed:\n{done.stderr.strip()[-2000:]}")
 
@@ -186,12 +190,23 @@ def check_port(port):
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise Trouble(f"port {port} cannot be listened on ({error.strerror}); try --port") from error
+        except (OSError, OverflowError) as error:
+            raise Trouble(f"port {port} cannot be listened on ({error}); try --port") from error
+
+
+def lock(data):
+    """Takes the folder for as long as the answer is kept: two Redises on one socket take it from each other."""
+    file = open(data / "lock", "w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise Trouble(f"another one runs in {data}; end it, or say another --data") from error
+    return file
 
 
 def run(options, data):
     """Starts everything, says where it is, starts again what dies, until told to stop."""
+    _lock = lock(data)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -202,12 +217,12 @@ def run(options, data):
         say("preparing the database and the static files …")
         prepare(environment)
         for part in everything:
+            if stop.is_set():
+                return
             say(f"starting {part.name} …")
             started.append(part)
             part.start()
             part.wait()
-            if stop.is_set():
-                return
         write_state(data, everything)
         say(f"\n  the chat is at   http://127.0.0.1:{options.port}/")
         say("  two logins       john / john    in the groups kitchen and garden")

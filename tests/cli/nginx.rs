@@ -206,8 +206,35 @@ fn a_line_that_is_wrong_is_told_by_its_number() {
     ] {
         assert_one(SNIPPET, &format!("{SNIPPET} {line}"), "warn", expected);
     }
-    let own = format!("{SNIPPET} proxy_set_header X-Ws4redis-User $http_x_ws4redis_user;");
-    assert_one(SNIPPET, &own, "FAIL", "is whoever it says it is");
+    for value in [
+        "$http_x_ws4redis_user",
+        "$http_x_user",
+        "$arg_user",
+        "u-${cookie_user}",
+    ] {
+        let said = format!("{SNIPPET} proxy_set_header x-ws4redis-user {value};");
+        let expected = format!("x-ws4redis-user is {value}, which the client says");
+        assert_one(SNIPPET, &said, "FAIL", &expected);
+    }
+    let certificate = format!("{SNIPPET} proxy_set_header X-Ws4redis-User $ssl_client_s_dn;");
+    let site = unix_conf().replace(SNIPPET, &certificate);
+    assert_eq!(check_text(&site, &["--listen", UNIX]).code, 0);
+}
+
+#[test]
+fn a_variable_in_the_place_of_the_address_is_no_fault_and_the_rest_is_looked_at() {
+    let pass = "proxy_pass http://unix:/run/ws4redis/ws4redis.sock;";
+    let site = unix_conf().replace(pass, "proxy_pass http://$gateway;");
+    let run = check_text(&site, &["--listen", UNIX]);
+    assert_eq!(run.code, 0, "{}", run.stdout);
+    let [warning] = findings(&run, "warn")[..] else {
+        panic!("{}", run.stdout)
+    };
+    assert!(warning.contains("leads to http://$gateway, and variables are not followed"));
+    let include = "include snippets/ws4redis.conf;";
+    let run = check_text(&site.replace(include, ""), &["--listen", UNIX]);
+    let said = run.stdout.contains("whoever it says it is");
+    assert!(said, "{}", run.stdout);
 }
 
 #[test]

@@ -70,8 +70,20 @@ def test_the_gateways_own_words_about_a_mistake_come_through(store, tmp_path):
     with manage(tmp_path, WS4REDIS_LISTN="x") as process:
         assert process.wait(10) != 0
         assert "WS4REDIS_LISTEN" in process.said()
-    with manage(tmp_path, WS4REDIS_BINARY="/nowhere/ws4redis", PATH="/nowhere") as process:
-        assert process.wait(10) == 1 or (Path(sys.executable).parent / "ws4redis").exists()
+    # Another one that happens to be there is not what was said.
+    with manage(tmp_path, WS4REDIS_BINARY="/nowhere/ws4redis", PATH=Path(binary()).parent) as process:
+        assert process.wait(10) == 1
+        assert "/nowhere/ws4redis" in process.said()
+
+
+def test_check_is_that_of_the_gateway_with_the_settings_of_the_site(store, tmp_path):
+    wanted = ["--check", "--", "--url", "/ws/f?subscribe-user", "--as", "john"]
+    with manage(tmp_path, *wanted, SITE_DEBUG="1") as process:
+        assert process.wait(10) == 0
+        assert "site:user:john:f" in process.said()
+    with manage(tmp_path, "--check") as process:
+        assert process.wait(10) == 0
+        assert "redis" in process.said()
 
 
 def test_it_prints_what_another_may_start_the_gateway_with(tmp_path):

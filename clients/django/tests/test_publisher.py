@@ -170,6 +170,19 @@ def test_the_asynchronous_twins_do_the_same_and_leave_no_connection_behind(store
     assert len(store.client_list()) <= before + 1, "but for the synchronous one"
 
 
+def test_event_loops_of_other_threads_come_and_go_meanwhile(store, monkeypatch):
+    class Other:
+        """The loop of a thread that starts another one just when it is looked at."""
+
+        def is_closed(self):
+            connections._of_loop[Other()] = None
+            return True
+
+    monkeypatch.setattr(connections, "_of_loop", {Other(): None})
+    publisher = RedisPublisher(facility="f", broadcast=True)
+    asyncio.run(publisher.apublish_message(RedisMessage("m")))
+
+
 def test_publishers_share_connections(store):
     RedisPublisher(facility="f", broadcast=True).publish_message(RedisMessage("m"))
     before = len(store.client_list())

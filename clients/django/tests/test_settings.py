@@ -13,6 +13,13 @@ from ws4redis import gateway, settings
 
 HERE = f"unix://{REDIS_SOCKET}?db=0"
 RAW = "hooks.remember_request"
+ASKED = {"WS4REDIS_IDENTITY": "callback", "WS4REDIS_CALLBACK_URL": "unix:/run/site.sock:/ws4redis/authorize"}
+
+
+def in_cache(**said):
+    """Sessions in a cache."""
+    cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": f"unix://{REDIS_SOCKET}", **said}
+    return {"SESSION_ENGINE": "django.contrib.sessions.backends.cache", "CACHES": {"default": cache}}
 
 
 def test_every_setting_has_the_default_of_the_original():
@@ -114,6 +121,11 @@ def test_sessions_elsewhere_are_looked_for_elsewhere():
             "SESSION_ENGINE": "django.contrib.sessions.backends.cache",
             "CACHES": {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}},
         },
+        {"SESSION_SERIALIZER": "hooks.PickleSerializer"},
+        in_cache(OPTIONS={"COMPRESSOR": "django_redis.compressors.zlib.ZlibCompressor"}),
+        in_cache(OPTIONS={"SERIALIZER": "django_redis.serializers.msgpack.MSGPackSerializer"}),
+        in_cache(OPTIONS={"serializer": "hooks.CacheSerializer"}),
+        in_cache(KEY_FUNCTION="hooks.key"),
         {"WS4REDIS_IDENTITY": ["callback"]},
     ],
 )
@@ -149,8 +161,12 @@ def test_templates_know_where_to_connect_to(rf):
         assert render("{{ WEBSOCKET_URI }}") == "ws://push.example/ws/"
     with override_settings(DEBUG=True):
         assert render("{{ WEBSOCKET_URI }}", headers={"host": "localhost:8000"}) == "ws://localhost:8002/ws/"
-        with override_settings(WS4REDIS_LISTEN="unix:/run/ws4redis.sock"):
-            assert render("{{ WEBSOCKET_URI }}", headers={"host": "localhost"}) == "ws://localhost/ws/"
+        for listen in ("unix:/run/ws4redis.sock", []):
+            with override_settings(WS4REDIS_LISTEN=listen):
+                assert render("{{ WEBSOCKET_URI }}", headers={"host": "localhost"}) == "ws://localhost/ws/"
+        for listen in (8005, "0.0.0.0:8005", ["127.0.0.1:8005", "unix:/run/ws4redis.sock"]):
+            with override_settings(WS4REDIS_LISTEN=listen):
+                assert render("{{ WEBSOCKET_URI }}", headers={"host": "localhost"}) == "ws://localhost:8005/ws/"
 
 
 @pytest.mark.parametrize(
@@ -173,6 +189,9 @@ def test_templates_know_where_to_connect_to(rf):
         ({"WS4REDIS_PREFIX": "shop:"}, "W001", "shop::"),
         ({"WS4REDIS_ALLOWED_CHANNELS": RAW}, "W003", "WS4REDIS_CALLBACK_URL"),
         ({"WS4REDIS_CONNECTION": {"ssl": True}}, "W003", "TLS"),
+        ({**ASKED, "ALLOWED_HOSTS": ["shop.example"]}, "W005", "Add 'localhost'"),
+        ({**ASKED, "SECURE_SSL_REDIRECT": True}, "W006", '["^ws4redis/authorize$"]'),
+        ({"WSGI_APPLICATION": "ws4redis.django_runserver.application"}, "W007", "Take it out"),
     ],
 )
 def test_a_setting_that_would_not_do_what_it_says_is_told(said, code, words):
@@ -180,6 +199,18 @@ def test_a_setting_that_would_not_do_what_it_says_is_told(said, code, words):
     with override_settings(**said):
         told = {message.id.removeprefix("ws4redis."): f"{message.msg} {message.hint}" for message in checks()}
     assert words in told[code]
+
+
+def test_a_site_that_lets_the_gateway_ask_hears_nothing_of_it():
+    exempt = {"SECURE_SSL_REDIRECT": True, "SECURE_REDIRECT_EXEMPT": ["^ws4redis/"]}
+    for said in (
+        {"ALLOWED_HOSTS": ["shop.example", "localhost"], **exempt},
+        {"ALLOWED_HOSTS": ["shop.example"], "USE_X_FORWARDED_HOST": True},
+        {"ALLOWED_HOSTS": [".app.example"], "WS4REDIS_CALLBACK_URL": "http://www.app.example:8080/ws4redis/authorize"},
+        {"ALLOWED_HOSTS": [], "DEBUG": True},
+    ):
+        with override_settings(**{**ASKED, **said}):
+            assert checks() == []
 
 
 def checks():

@@ -1,10 +1,14 @@
 """`manage.py check`: settings that would not do what they seem to say."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.conf import settings as site
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004
 from django.core.exceptions import ImproperlyConfigured
+from django.http.request import validate_host
 from django.utils.module_loading import import_string
 from redis import Redis
 
@@ -16,7 +20,7 @@ NEVER_CALLED = ("send_persisted_messages", "send_persited_messages", "parse_resp
 
 def check_settings(**_: Any) -> list[CheckMessage]:
     """Looks at each setting; registered by the app."""
-    return [*_types(), *_texts(), *_connection(), *_hooks(), *_subscriber(), *_secret(), *_gateway()]
+    return [*_types(), *_texts(), *_connection(), *_hooks(), *_subscriber(), *_secret(), *_gateway(), *_runserver()]
 
 
 def _types() -> Iterator[CheckMessage]:
@@ -81,13 +85,37 @@ def _secret() -> Iterator[CheckMessage]:
 def _gateway() -> Iterator[CheckMessage]:
     # A site may well be served without the gateway's help, so it is no error.
     try:
-        gateway.environment()
+        told = gateway.environment()
     except ImproperlyConfigured as error:
         hint = "Publishing works; `manage.py ws4redis` does not."
         yield Warning(_sentence(str(error)), hint=hint, id="ws4redis.W003")
     except Exception as error:
         # Something above says what it is.
         yield Warning(f"The gateway's settings cannot be made out: {error!r}", id="ws4redis.W004")
+    else:
+        if url := told.get("WS4REDIS_CALLBACK_URL"):
+            yield from _asked(url)
+
+
+def _asked(url: str) -> Iterator[CheckMessage]:
+    # The gateway's question comes to the site itself, by a host of its own and without TLS.
+    host = "localhost" if url.startswith("unix:") else urlsplit(url).hostname or ""
+    allowed = site.ALLOWED_HOSTS or ([host] if site.DEBUG else [])
+    if not (site.USE_X_FORWARDED_HOST or validate_host(host, allowed)):
+        says = f"The gateway asks the site at {url}, and gets no answer: ALLOWED_HOSTS does not have {host!r}"
+        yield Warning(says, hint=f"Add {host!r} to it.", id="ws4redis.W005")
+    path = (gateway.authorize_path() or "/").lstrip("/")
+    if site.SECURE_SSL_REDIRECT and not any(re.search(exempt, path) for exempt in site.SECURE_REDIRECT_EXEMPT):
+        says = "SECURE_SSL_REDIRECT sends the gateway away, which asks the site by plain HTTP"
+        hint = f'SECURE_REDIRECT_EXEMPT = ["^{path}$"] lets it through.'
+        yield Warning(says, hint=hint, id="ws4redis.W006")
+
+
+def _runserver() -> Iterator[CheckMessage]:
+    # Where it still stands, runserver ends with a traceback.
+    if str(site.WSGI_APPLICATION).startswith("ws4redis."):
+        hint = "Take it out, or name the site's own. `manage.py ws4redis` is the gateway, beside runserver."
+        yield Warning(f"WSGI_APPLICATION is {site.WSGI_APPLICATION!r}, which is gone", hint=hint, id="ws4redis.W007")
 
 
 def _imported(path: Any) -> tuple[Any, str]:

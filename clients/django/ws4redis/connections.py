@@ -9,11 +9,12 @@ from django.core.signals import setting_changed
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as Disconnected
 from redis.retry import Retry
 
 from . import settings
 
-# A login waits for a control message, so not for long.
+# A logout waits for a control message, so not for long.
 CONTROL_TIMEOUT = 2.0
 
 
@@ -25,17 +26,21 @@ def shared() -> "Redis":
 
 @cache
 def hasty() -> "Redis":
-    """A client that gives up soon, for what must not hold anybody up. One more try: the server may have restarted."""
+    """A client that gives up soon, for what must not hold anybody up."""
+    # Once more where the server restarted, which shows at once; who did not answer in time would only double the wait.
+    retry = Retry(NoBackoff(), 1, supported_errors=(Disconnected,))
     limits = {"socket_timeout": CONTROL_TIMEOUT, "socket_connect_timeout": CONTROL_TIMEOUT}
-    return Redis(**{**limits, **settings.WS4REDIS_CONNECTION, "retry": Retry(NoBackoff(), 1)})
+    return Redis(**{**limits, **settings.WS4REDIS_CONNECTION, "retry": retry})
 
 
 async def asynchronous() -> "AsyncRedis":
     """The client of the event loop that runs: a connection belongs to the loop that it was made in."""
     loop = asyncio.get_running_loop()
     if loop not in _of_loop:
-        for other in [other for other in _of_loop if other.is_closed()]:
-            del _of_loop[other]
+        # A copy: other threads have loops that come and go at the same time.
+        for other in list(_of_loop):
+            if other.is_closed():
+                _of_loop.pop(other, None)
         keeper = _keep(loop)
         _of_loop[loop] = keeper, await anext(keeper)
     return _of_loop[loop][1]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from typing import Literal
 
+from django.conf import settings as site
 from django.utils.crypto import salted_hmac
 from redis import RedisError
 
@@ -61,13 +62,24 @@ def channel() -> str:
 
 
 def secret() -> str | None:
-    """The key that both sides sign by; None where there is to be no control channel."""
+    """The key that the site signs by; None where there is to be no control channel."""
     match settings.WS4REDIS_CONTROL_SECRET:
         case False:
             return None
         case str(said) if said.strip():
             return said.strip()
-    return salted_hmac("ws4redis.control", "", algorithm="sha256").hexdigest()
+    return _derived(site.SECRET_KEY)
+
+
+def secrets() -> list[str]:
+    """All keys that the gateway is to believe: while SECRET_KEY is exchanged, some of the site signs by the old one."""
+    derives = settings.WS4REDIS_CONTROL_SECRET is None
+    old = [_derived(key) for key in site.SECRET_KEY_FALLBACKS] if derives else []
+    return [key for key in [secret(), *old] if key]
+
+
+def _derived(key: str | bytes) -> str:
+    return salted_hmac("ws4redis.control", "", secret=key, algorithm="sha256").hexdigest()
 
 
 def _whom(user: str | None, group: str | None, session: str | None) -> dict[str, str]:

@@ -41,6 +41,16 @@ ENGINES = {
     "django.contrib.sessions.backends.signed_cookies": "signed_cookies",
 }
 CACHES = {"django.core.cache.backends.redis.RedisCache", "django_redis.cache.RedisCache"}
+# What a session may be written by: those of Django and django-redis that need no code of theirs to be read.
+SERIALIZERS = {"django.contrib.sessions.serializers.JSONSerializer"}
+CACHE_OPTIONS = {
+    "serializer": set[str](),
+    "SERIALIZER": {
+        "django_redis.serializers.json.JSONSerializer",
+        "django_redis.serializers.pickle.PickleSerializer",
+    },
+    "COMPRESSOR": {"django_redis.compressors.identity.IdentityCompressor"},
+}
 
 # runserver has port 8000, and the gateway's own pages have 8001.
 RUNSERVER = "127.0.0.1:8000"
@@ -55,7 +65,7 @@ def environment() -> dict[str, str]:
         "WS4REDIS_CONNECTION": redis_url(settings.WS4REDIS_CONNECTION),
         "WS4REDIS_EXPIRE": settings.WS4REDIS_EXPIRE or 0,
         "WS4REDIS_SESSION_COOKIE": site.SESSION_COOKIE_NAME,
-        "WS4REDIS_CONTROL_SECRET": control.secret(),
+        "WS4REDIS_CONTROL_SECRET": "\n".join(control.secrets()) or None,
         **(in_debug() if site.DEBUG else {}),
         **identity(),
     }
@@ -102,6 +112,13 @@ def unreadable_sessions() -> str | None:
             return f"it cannot read sessions in {cache['BACKEND']}"
         if cache.get("KEY_FUNCTION"):
             return "it cannot read sessions whose keys the cache's KEY_FUNCTION makes"
+        for name, known in CACHE_OPTIONS.items():
+            said = cache.get("OPTIONS", {}).get(name)
+            if said and said not in known:
+                return f"it cannot read sessions in a cache whose {name} is {said}"
+    # Caches have a serializer of their own.
+    elif site.SESSION_SERIALIZER not in SERIALIZERS:
+        return f"it cannot read sessions whose SESSION_SERIALIZER is {site.SESSION_SERIALIZER}"
     return None
 
 
@@ -185,15 +202,18 @@ def redis_url(connection: Mapping[str, Any]) -> str:
 def port() -> int | None:
     """The port that the gateway listens on beside runserver; None on a unix socket."""
     listen = getattr(site, "WS4REDIS_LISTEN", LISTEN_IN_DEBUG)
-    number = str(listen if isinstance(listen, str) else listen[0]).rpartition(":")[2]
+    number = text(listen).partition(",")[0].rpartition(":")[2]
     return int(number) if number.isdecimal() else None
 
 
 def binary() -> str:
     """The gateway: where it was said to be, beside this Python, or on the PATH."""
-    beside = os.path.join(sysconfig.get_path("scripts"), "ws4redis")
-    for candidate in (os.environ.get("WS4REDIS_BINARY"), settings.WS4REDIS_BINARY, beside, "ws4redis"):
-        if candidate and (found := shutil.which(candidate)):
+    if said := os.environ.get("WS4REDIS_BINARY") or settings.WS4REDIS_BINARY:
+        if found := shutil.which(said):
+            return found
+        raise ImproperlyConfigured(f"WS4REDIS_BINARY is {said}, and there is no such program")
+    for candidate in (os.path.join(sysconfig.get_path("scripts"), "ws4redis"), "ws4redis"):
+        if found := shutil.which(candidate):
             return found
     raise ImproperlyConfigured("there is no ws4redis beside Python and on the PATH: install it, or say WS4REDIS_BINARY")
 

@@ -131,11 +131,14 @@ export class Connection {
   }
 
   /**
-   * The page's answer to `renew`. It is late, and nothing, if the page went on without.
-   * @param {Renewal | void} change
+   * The page's answer to `renew`; `false` gives up. Where we went on without, it is for the next time, and who stands
+   * is not closed by it.
+   * @param {Renewal | false | void} change
    */
   renewed(change) {
-    if (this.state === 'renewing') this.reconnect(change);
+    if (change === false) this.state === 'open' || this.close();
+    else if (this.state === 'renewing') this.reconnect(change);
+    else if (change) this.#change(change);
   }
 
   /**
@@ -143,7 +146,7 @@ export class Connection {
    * @param {Ending} ending
    */
   postpone(ending) {
-    if (this.state === 'renewing') this.#wait('renewing', this.#delay(ending), () => this.#tell('renew', ending));
+    if (this.state === 'renewing') this.#wait('renewing', this.#delay(ending), () => this.#ask(ending));
   }
 
   /** @param {Event} event */
@@ -243,12 +246,22 @@ export class Connection {
     this.#drop();
     // Every state is settled before anybody hears of it: who hears may call us again.
     if (code === REVOKED) this.state = 'renewing';
-    else if (ask) this.#wait('renewing', expired && first ? 0 : delay, () => this.#tell('renew', ending));
+    else if (ask) this.#wait('renewing', expired && first ? 0 : delay, () => this.#ask(ending));
     else this.#wait('waiting', delay, () => this.#attempt());
     const { state } = this;
     this.#tell('close', ending);
     if (this.state === state && (code === REVOKED || (expired && !ask))) this.#tell('renew', ending);
     if (this.state === state && state === 'waiting') this.#tell('reconnecting', { delay });
+  }
+
+  /**
+   * Asks the page. That a refusal was about credentials is a guess, so an answer that does not come, such as from the
+   * same server, must not keep us away for good.
+   * @param {Ending} ending
+   */
+  #ask(ending) {
+    if (!RENEWABLE.includes(ending.code)) this.#wait('renewing', PATIENCE, () => this.#attempt());
+    this.#tell('renew', ending);
   }
 
   /**

@@ -14,6 +14,7 @@ const BACKLOG_MAX = 10_000;
 export class WS4Redis extends EventTarget {
   #connection;
   #renew;
+  #asking = false;
 
   /**
    * @param {string | URL} url
@@ -86,12 +87,15 @@ export class WS4Redis extends EventTarget {
   /** @param {Ending} ending */
   #ask(ending) {
     const renew = this.#renew;
-    if (!renew || ending.code === REVOKED) return;
+    // One question at a time: a page that shows a form would show two.
+    if (!renew || this.#asking || ending.code === REVOKED) return;
+    this.#asking = true;
     new Promise((resolve) => resolve(renew(ending)))
-      .then((change) => (change === false ? this.close() : this.#connection.renewed(change)))
+      .then((change) => this.#connection.renewed(change))
       .catch((error) => {
         this.#connection.postpone(ending);
         this.#tell('error', { error });
-      });
+      })
+      .finally(() => (this.#asking = false));
   }
 }

@@ -271,6 +271,40 @@ test('each third refusal in a row asks for credentials, because a browser tells 
   }
 });
 
+/** One that was refused three times in a row, and has just asked for credentials. */
+function guessing() {
+  const all = start({ renew: true, token: 'old' });
+  for (let n = 0; n < 2; n++) {
+    all.world.socket.end();
+    wait(all.world);
+  }
+  all.world.socket.end();
+  all.world.pass(4);
+  assert.equal(all.told.at(-1), 'renew');
+  return all;
+}
+
+test('refusals may have nothing to do with credentials, so an answer that does not come keeps nobody away', () => {
+  const { world, connection } = guessing();
+  assert.equal(wait(world), 15);
+  world.socket.end();
+  connection.renewed({ token: 'late' });
+  wait(world);
+  assert.deepEqual(world.socket.protocols, ['bearer', 'late'], 'it is not lost');
+  world.socket.open();
+  connection.renewed(false);
+  assert.equal(connection.state, 'open', 'who was let in is not sent away by an old answer');
+});
+
+test('an unanswered guess is given up when the network is back, and false closes it', () => {
+  const { world } = guessing();
+  world.goOnline(true);
+  assert.equal(world.sockets.length, 4);
+  const { connection } = guessing();
+  connection.renewed(false);
+  assert.equal(connection.state, 'closed');
+});
+
 test('an attempt that nobody answers is given up', () => {
   const { world, connection, told } = start();
   const first = world.socket;

@@ -153,6 +153,24 @@ test('a renew that fails, or gives an impossible URL, is told and asked again la
   }
 });
 
+test('a renew that does not answer is not asked a second time meanwhile, and its late answer counts', async () => {
+  let asked = 0;
+  let answer;
+  const { world, socket } = modern({ renew: () => (asked++, new Promise((resolve) => (answer = resolve))) });
+  for (let seconds = 0; seconds < 600; seconds++) {
+    if (socket.state === 'connecting') world.socket.end();
+    world.pass(1);
+    await settle();
+  }
+  assert.equal(asked, 1);
+  const tried = world.sockets.length;
+  assert.ok(tried > 10, `${tried} attempts`);
+  answer({ token: 'new' });
+  await settle();
+  while (world.sockets.length === tried) world.pass(1);
+  assert.deepEqual(world.socket.protocols, ['bearer', 'new']);
+});
+
 test('the callback is not asked about what was revoked, the page is told', async () => {
   let asked = 0;
   const { world, socket } = modern({ renew: () => void asked++ });

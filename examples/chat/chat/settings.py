@@ -79,3 +79,5 @@ WS4REDIS_ALLOWED_CHANNELS = "chat.permissions.get_allowed_channels"
 # nginx and Django are on this machine: sockets cost less than ports, and nobody else can reach them.
 WS4REDIS_LISTEN = f"unix:{DATA / 'gateway.sock'}"
 WS4REDIS_CALLBACK_URL = f"unix:{DATA / 'django.sock'}:/ws4redis/authorize"
+# Its port would be one more that has to be free. A real site keeps it: /readyz and /metrics are there.
+WS4REDIS_ADMIN = "off"

@@ -48,7 +48,8 @@ def say(request):
     """Publishes one message, signed with the sender's name."""
     if not request.user.is_authenticated:
         return _refuse("You have been signed out.", 403)
-    text = request.POST.get("text", "").strip()
+    # Forms send a line's end as two characters, and the field counts one.
+    text = request.POST.get("text", "").replace("\r\n", "\n").strip()
     if not text:
         return _refuse("There is nothing to say yet.")
     if len(text) > TEXT_MAX:

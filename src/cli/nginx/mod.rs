@@ -81,6 +81,11 @@ fn ours<'a>(
                    --config names";
     let findings = meant.iter().map(|location| {
         let (name, to) = (location.name(), location.pass.value());
+        if location.to.servers.is_empty() && to.contains('$') {
+            let what = format!("{name} leads to {to}, and variables are not followed");
+            let because = "whether that is where this gateway listens is for you to see";
+            return Finding::warning(&location.pass.place, &what, because).write(&write);
+        }
         let what = format!("{name} leads to {to}, where this gateway does not listen");
         Finding::fault(&location.pass.place, &what, because).write(&write)
     });

@@ -90,19 +90,28 @@ pub(super) fn identity(location: &Location, config: &Config) -> Option<Finding> 
     if config.headers_secret.is_some() {
         return None;
     }
-    let is_clients = |field: &&&str| {
-        let mut set = location.set_headers(field).peekable();
-        let own = format!("$http_{}", field.to_ascii_lowercase().replace('-', "_"));
-        set.peek().is_none() || set.any(|set| value(set) == own)
-    };
-    let clients: Vec<&str> = fields.iter().filter(is_clients).copied().collect();
-    let first = clients.first()?;
     let because = "the gateway believes nginx, and so every client is whoever it says it is";
-    let mut finding = missing(location, first, because);
-    for field in clients {
+    let mut all = fields.iter().flat_map(|field| location.set_headers(field));
+    if let Some(set) = all.find(|set| is_said_by_clients(value(set))) {
+        let what = format!("{} is {}, which the client says", set.value(), value(set));
+        let finding = Finding::fault(&set.place, &what, because);
+        return Some(finding.write(&format!("proxy_set_header {} \"\";", set.value())));
+    }
+    let is_missing = |field: &&&str| location.set_headers(field).next().is_none();
+    let missed: Vec<&str> = fields.iter().filter(is_missing).copied().collect();
+    let mut finding = missing(location, missed.first()?, because);
+    for field in missed {
         finding = finding.write(&format!("proxy_set_header {field} \"\";"));
     }
     Some(finding)
+}
+
+/// Is it made of what a request brings along: its header fields, its query, its cookies?
+fn is_said_by_clients(value: &str) -> bool {
+    let plain = value.replace('{', "").to_ascii_lowercase();
+    ["$http_", "$arg_", "$args", "$query_string", "$cookie_"]
+        .iter()
+        .any(|variable| plain.contains(variable))
 }
 
 /// Without the client's address, all clients of nginx are one to the gateway.
@@ -165,12 +174,14 @@ pub(super) fn twice(location: &Location) -> Vec<Finding> {
 /// Does the gateway believe what nginx sends there?
 fn is_believed(location: &Location, config: &Config) -> bool {
     let mut servers = location.to.servers.iter();
-    servers.any(|server| match (server, server.nginx_address()) {
-        (Server::Unix(_), _) => true,
-        (Server::Tcp(..), Some(address)) => config.trusts(address),
-        // nginx is on another machine, or the name is one of several addresses; whom they trust, that will be it.
-        (Server::Tcp(..), None) => !config.trusted.is_empty(),
-    })
+    // Where a variable decides, what would be open if it did counts for more than what would be closed.
+    location.to.servers.is_empty()
+        || servers.any(|server| match (server, server.nginx_address()) {
+            (Server::Unix(_), _) => true,
+            (Server::Tcp(..), Some(address)) => config.trusts(address),
+            // nginx is on another machine, or the name is one of several addresses; whom they trust, that will be it.
+            (Server::Tcp(..), None) => !config.trusted.is_empty(),
+        })
 }
 
 fn untrusted(place: &Place, what: &str, because: &str, breaks: bool) -> Finding {

@@ -25,8 +25,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Ours; the gateway's come after `--`."""
-        parser.add_argument("arguments", nargs="*", metavar="-- ARGUMENT", help="for `ws4redis serve`, see its --help")
+        parser.add_argument("arguments", nargs="*", metavar="-- ARGUMENT", help="for the gateway, see its --help")
         parser.add_argument("--noreload", action="store_true", help="do not watch the site's code, even with DEBUG")
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="run `ws4redis check` in its place: are the settings good, is Redis there, what would a client get",
+        )
         parser.add_argument(
             "--environment",
             action="store_true",
@@ -41,13 +46,13 @@ class Command(BaseCommand):
                 for name, value in sorted(variables.items()):
                     self.stdout.write(f"{name}={_quoted(value)}")
                 return
-            command = [gateway.binary(), "serve", *options["arguments"]]
+            command = [gateway.binary(), "check" if options["check"] else "serve", *options["arguments"]]
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from None
         # What somebody says on the spot counts more. Where the gateway is, is nothing that it wants to know.
         variables |= {name: value for name, value in os.environ.items() if name != "WS4REDIS_BINARY"}
         # Secrets go this way and never into the arguments, which everybody on the machine can read.
-        if not site.DEBUG or options["noreload"]:
+        if options["check"] or options["noreload"] or not site.DEBUG:
             self.stdout.flush()
             os.execve(command[0], command, variables)  # noqa: S606
         autoreload.run_with_reloader(_beside, command, variables)

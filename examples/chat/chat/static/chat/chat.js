@@ -20,6 +20,9 @@ socket.addEventListener("message", ({ data }) => arrived(JSON.parse(data)));
 // 4403: the permission is withdrawn. Only the person can change that.
 socket.addEventListener("renew", ({ code }) => code === 4403 && signedOut());
 
+// The way back to a page may lead past a sign-out.
+addEventListener("pageshow", ({ persisted }) => persisted && stillSignedIn());
+
 // The gateway refuses us, or says that our time is over: is there still a session?
 async function stillSignedIn() {
   const { type } = await fetch(location.pathname, { method: "HEAD", redirect: "manual" });
@@ -98,7 +101,10 @@ form.addEventListener("submit", async (event) => {
 async function send(said) {
   try {
     const answer = await fetch(form.action, { method: "POST", body: said });
-    return answer.ok ? "" : answer.status < 500 ? await answer.text() : "The server has trouble. Try again.";
+    if (answer.ok) return "";
+    // What the chat says is plain. Django's own refusals are pages: the form is from before another sign-in.
+    if (answer.headers.get("content-type")?.startsWith("text/plain")) return await answer.text();
+    return answer.status < 500 ? "This page is too old. Load it again." : "The server has trouble. Try again.";
   } catch {
     return "The server is out of reach. Try again.";
   }
