@@ -3,6 +3,8 @@
 VENV := .venv/bin
 NODE_MODULES := clients/js/node_modules/.package-lock.json
 CHAT := .venv-chat
+# The gateway that `cargo test` builds: the clients are tested against the same, and it is built once.
+TESTED := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/ws4redis
 TARGET := heads
 SECONDS := 60
 HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
@@ -24,6 +26,7 @@ run: ## build, and start the gateway with its own little Redis and the playgroun
 	cargo run --locked --release -- serve --embedded
 
 demo: chat ## start the chat of examples/chat behind nginx, on loopback
+	cargo build --locked --release
 	$(CHAT)/bin/python examples/chat/demo.py
 
 test: setup ## run every test, those of the documentation and of the clients included
@@ -37,14 +40,14 @@ wheel: ## build the Python wheel: the gateway and the Django package
 	clients/django/make.sh wheel
 
 test-js: setup $(NODE_MODULES) ## check the JavaScript client, and run its tests in Chromium against the gateway
-	cargo build --locked
-	cd clients/js && WS4REDIS_BINARY="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/ws4redis" npm test
+	cargo test --locked --no-run
+	cd clients/js && WS4REDIS_BINARY=$(TESTED) npm test
 
 test-chat: chat ## let two browsers use the chat, through nginx, Django, the gateway and Redis
-	node --test examples/chat/chat.test.mjs
+	cargo test --locked --no-run
+	WS4REDIS_BINARY=$(TESTED) node --test examples/chat/chat.test.mjs
 
 chat: setup $(NODE_MODULES) $(CHAT)/requirements.txt
-	cargo build --locked --release
 	cd clients/js && npm run --silent build
 
 $(CHAT)/requirements.txt: examples/chat/requirements.txt

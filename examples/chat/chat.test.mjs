@@ -290,8 +290,7 @@ async function until(what, holds) {
 }
 
 function gateway() {
-  const target = process.env.CARGO_TARGET_DIR;
-  return target ? ["--gateway", join(target, "release/ws4redis")] : [];
+  return process.env.WS4REDIS_BINARY ? ["--gateway", process.env.WS4REDIS_BINARY] : [];
 }
 
 function installed() {
