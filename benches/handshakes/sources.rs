@@ -79,7 +79,7 @@ fn headers(dir: &Path) -> [Source; 2] {
     let key = file(dir, "headers", SIGNING_KEY);
     let signed = [
         &arguments[..],
-        &["--headers-secret-file", &key, "--headers-max-age", LONG],
+        &["--headers-secret-file", &key, "--headers-max-age", "1d"],
     ];
     let signed = Source {
         fields: plain.fields.clone(),
