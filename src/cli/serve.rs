@@ -94,7 +94,9 @@ impl From<ServeError> for Failure {
             ServeError::Bind { .. } => {
                 format!("{error}: end what holds it, or choose another address")
             }
-            ServeError::Keys(_) | ServeError::System(_) => error.to_string(),
+            ServeError::Keys(_) | ServeError::Worker { .. } | ServeError::System(_) => {
+                error.to_string()
+            }
         })
     }
 }
