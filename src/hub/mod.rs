@@ -72,8 +72,8 @@ use crate::wire::http;
 ///
 /// Facts: [`accepted`](Hub::accepted), [`connected`](Hub::connected), [`received`](Hub::received),
 /// [`sent`](Hub::sent), [`lost`](Hub::lost), [`elapsed`](Hub::elapsed), [`dated`](Hub::dated), [`drain`](Hub::drain),
-/// [`reload`](Hub::reload), [`others`](Hub::others). After facts, empty the wishes in this order, each until it says `None`:
-/// [`next_action`](Hub::next_action), [`next_write`](Hub::next_write) (with [`pending`](Hub::pending)),
+/// [`reload`](Hub::reload), [`others`](Hub::others). After facts, empty the wishes in this order, each until it says
+/// `None`: [`next_action`](Hub::next_action), [`next_write`](Hub::next_write) (with [`pending`](Hub::pending)),
 /// [`next_report`](Hub::next_report); then sleep until [`deadline`](Hub::deadline). Time never goes backwards.
 pub struct Hub {
     config: Config,

@@ -1,8 +1,8 @@
 //! Several workers: threads with a reactor each, which share nothing but what they tell each other here.
 //!
 //! The first runs on the caller's thread and has what there is once: signals, the operator's listener, the embedded
-//! Redis, unix sockets. It passes on what the others must know. They lay out how they stand at the end of each turn, for
-//! it to look at when the operator asks; that is the one lock there is, and nobody waits for it.
+//! Redis, unix sockets. It passes on what the others must know. They lay out how they stand at the end of each turn,
+//! for it to look at when the operator asks; that is the one lock there is, and each has its own.
 //!
 //! Nobody leaves before all are drained: a listener that is closed drops those who wait in its backlog, and whoever
 //! comes later may be told to come back.
