@@ -66,6 +66,8 @@ pub const PUBLISH_BYTES: usize = 512;
 pub const IDENTITY_BYTES: usize = 64 + 8 * GROUPS_MAX;
 /// What the process takes before anybody connects: code, stack, the loop's scratch and cork buffers.
 pub const PROCESS_BYTES: usize = 16 << 20;
+/// What a further worker takes of that: a stack, as far as it is used, scratch and cork buffers, an allocator's arena.
+pub const WORKER_BYTES: usize = 2 << 20;
 
 /// The bounds that an operator may set. Field names are the keys of the `[limits]` table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -293,8 +295,8 @@ impl Limits {
     }
 
     /// What user memory may come to when all clients do their worst at once, as a sum. The kernel's
-    /// buffers come on top.
-    pub fn memory(&self, embedded: bool, control: bool) -> Vec<Memory> {
+    /// buffers come on top. The bounds are those of all `workers` together, but for what each has for itself.
+    pub fn memory(&self, embedded: bool, control: bool, workers: usize) -> Vec<Memory> {
         let term = |what, count, each| Memory { what, count, each };
         // Every session on as many channels as it may be, and no two of them on the same one.
         let channels = self
@@ -312,14 +314,21 @@ impl Limits {
                 self.head_bytes_max,
             ),
             // An address and its count, in a table that is half empty after it grew.
-            term("addresses of handshakes", ADDRESSES_MAX, 64),
+            term("addresses of handshakes", ADDRESSES_MAX * workers, 64),
             // What waits for clients and what is half-received from them draw on one budget.
             term("the budget of messages", 1, self.budget_bytes_max),
             // In the queue, and in the commands that are made of them.
             term("publish queue", 2, self.publish_queue_bytes_max),
             // In a read buffer that grew by doubling, and in the frame that is made of it.
-            term("largest message of Redis", 3, self.redis_message_bytes_max),
+            term(
+                "largest message of Redis",
+                3 * workers,
+                self.redis_message_bytes_max,
+            ),
         ];
+        if workers > 1 {
+            terms.push(term("further workers", workers - 1, WORKER_BYTES));
+        }
         if control {
             terms.push(term(
                 "identities of sessions",
@@ -409,11 +418,11 @@ mod tests {
 
     #[test]
     fn every_limit_on_memory_raises_the_sum_and_no_sum_overflows() {
-        let sum = Memory::sum(&Limits::default().memory(false, false));
+        let sum = Memory::sum(&Limits::default().memory(false, false, 1));
         let raised = |change: fn(&mut Limits)| {
             let mut limits = Limits::default();
             change(&mut limits);
-            Memory::sum(&limits.memory(false, false))
+            Memory::sum(&limits.memory(false, false, 1))
         };
         assert!(raised(|limits| limits.sessions_max += 1) > sum);
         assert!(raised(|limits| limits.pending_max += 1) > sum);
@@ -422,8 +431,9 @@ mod tests {
         assert!(raised(|limits| limits.budget_bytes_max += 1) > sum);
         assert!(raised(|limits| limits.redis_message_bytes_max += 1) > sum);
         assert!(raised(|limits| limits.publish_queue_bytes_max += 1) > sum);
-        assert!(Memory::sum(&Limits::default().memory(true, false)) > sum);
-        assert!(Memory::sum(&Limits::default().memory(false, true)) > sum);
+        assert!(Memory::sum(&Limits::default().memory(true, false, 1)) > sum);
+        assert!(Memory::sum(&Limits::default().memory(false, false, 2)) > sum);
+        assert!(Memory::sum(&Limits::default().memory(false, true, 1)) > sum);
         assert_eq!(raised(|limits| limits.sessions_max = usize::MAX), u64::MAX);
     }
 }

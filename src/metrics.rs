@@ -64,6 +64,9 @@ impl Collector for Scrape {
             "When the configuration in use was taken, at the start or by a reload",
             &ConstGauge::new(tally.config_at.as_secs_f64()),
         )?;
+        if !tally.each.is_empty() {
+            each(&mut encoder, &tally.each)?;
+        }
         let reloads = [("ok", tally.reloads), ("refused", tally.reloads_refused)];
         family(
             &mut encoder,
@@ -221,6 +224,18 @@ fn one(
     metric: &impl EncodeMetric,
 ) -> fmt::Result {
     metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+/// Where the system sends connections is chance: whether it was fair, and who is full.
+fn each(encoder: &mut DescriptorEncoder<'_>, sessions: &[u64]) -> fmt::Result {
+    let (name, help) = ("worker_sessions", "Open sessions of each worker");
+    let kind = ConstGauge::new(0u64).metric_type();
+    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+    for (worker, sessions) in sessions.iter().enumerate() {
+        let gauge = ConstGauge::new(*sessions);
+        gauge.encode(family.encode_family(&[("worker", worker)])?)?;
+    }
+    Ok(())
 }
 
 fn family(

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 pub struct PeerId {
     /// Place in the tables.
     pub index: u32,
-    /// The how-manieth connection of this process it is, modulo 2^32.
+    /// The how-manieth connection of its worker it is, modulo 2^32.
     pub generation: u32,
 }
 

@@ -230,6 +230,8 @@ pub struct Tally {
     pub reloads_refused: u64,
     /// When the configuration in use was taken, since 1970.
     pub config_at: Duration,
+    /// Sessions of each worker, where there are several.
+    pub each: Vec<u64>,
 }
 
 /// What is counted of one link.
@@ -243,4 +245,125 @@ pub struct LinkTally {
     pub canary_delay: Option<Duration>,
     /// Commands sent.
     pub commands: u64,
+}
+
+/// How one worker stands: what the operator asks of all of them together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// Does its loop turn?
+    pub alive: bool,
+    /// May new clients be sent to it? If not, why.
+    pub ready: Result<(), &'static str>,
+    /// What it has counted.
+    pub tally: Tally,
+}
+
+impl Tally {
+    /// What several workers have counted, together.
+    pub fn sum<'a>(workers: impl IntoIterator<Item = &'a Tally>) -> Tally {
+        let mut workers = workers.into_iter();
+        let mut sum = workers.next().cloned().unwrap_or_default();
+        let mut each = vec![sum.sessions];
+        for tally in workers {
+            each.push(tally.sessions);
+            sum.add(tally);
+        }
+        if each.len() > 1 {
+            sum.each = each;
+        }
+        sum
+    }
+
+    fn add(&mut self, other: &Tally) {
+        for (sum, n) in [
+            (&mut self.sessions, other.sessions),
+            (&mut self.pending, other.pending),
+            (&mut self.clients, other.clients),
+            (&mut self.admins, other.admins),
+            (&mut self.channels, other.channels),
+            (&mut self.opened, other.opened),
+            (&mut self.messages_in, other.messages_in),
+            (&mut self.messages_in_bytes, other.messages_in_bytes),
+            (&mut self.deliveries, other.deliveries),
+            (&mut self.snapshots, other.snapshots),
+            (&mut self.callback_waiting, other.callback_waiting),
+            (&mut self.callback_calling, other.callback_calling),
+            (&mut self.bad_sessions, other.bad_sessions),
+            (&mut self.sent_bytes, other.sent_bytes),
+            (&mut self.queued_bytes, other.queued_bytes),
+            (&mut self.partial_bytes, other.partial_bytes),
+            (&mut self.published, other.published),
+            (&mut self.publish_queue, other.publish_queue),
+            (&mut self.publishes_failed, other.publishes_failed),
+            (&mut self.oversize, other.oversize),
+        ] {
+            *sum += n;
+        }
+        let reasons = self.closes.iter_mut().zip(&other.closes);
+        for (sum, n) in reasons.chain(self.refusals.iter_mut().zip(&other.refusals)) {
+            *sum += n;
+        }
+        // Every worker hears an order, and is given a configuration: these happened once.
+        self.orders = self.orders.max(other.orders);
+        self.orders_refused = self.orders_refused.max(other.orders_refused);
+        self.reloads = self.reloads.max(other.reloads);
+        self.reloads_refused = self.reloads_refused.max(other.reloads_refused);
+        // It is in use when the last one has it.
+        self.config_at = self.config_at.min(other.config_at);
+        self.link = self.link.and(&other.link);
+        self.sessions_link = match (&self.sessions_link, &other.sessions_link) {
+            (Some(link), Some(other)) => Some(link.and(other)),
+            (link, other) => link.or(*other),
+        };
+    }
+}
+
+impl LinkTally {
+    /// Two links that are needed both.
+    fn and(&self, other: &LinkTally) -> LinkTally {
+        LinkTally {
+            ready: self.ready && other.ready,
+            losses: self.losses + other.losses,
+            canary_delay: self.canary_delay.max(other.canary_delay),
+            commands: self.commands + other.commands,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_workers_are_told_as_one_gateway() {
+        let link = |ready, millis| LinkTally {
+            ready,
+            losses: 1,
+            canary_delay: Some(Duration::from_millis(millis)),
+            commands: 10,
+        };
+        let tally = |sessions, reloads, ready, millis| Tally {
+            sessions,
+            orders: 4,
+            reloads,
+            config_at: Duration::from_secs(reloads),
+            link: link(ready, millis),
+            closes: [1; Close::ALL.len()],
+            refusals: [2; Refusal::ALL.len()],
+            ..Tally::default()
+        };
+        let sum = Tally::sum([&tally(3, 2, true, 1), &tally(5, 1, false, 7)]);
+        assert_eq!((sum.sessions, &sum.each[..]), (8, &[3, 5][..]));
+        assert_eq!((sum.orders, sum.reloads), (4, 2));
+        assert_eq!(sum.config_at, Duration::from_secs(1));
+        let both = LinkTally {
+            losses: 2,
+            commands: 20,
+            ..link(false, 7)
+        };
+        assert_eq!(sum.link, both);
+        assert!(sum.closes.iter().all(|n| *n == 2) && sum.refusals.iter().all(|n| *n == 4));
+        let alone = tally(3, 2, true, 1);
+        assert_eq!(Tally::sum([&alone]), alone);
+    }
 }

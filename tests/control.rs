@@ -79,7 +79,7 @@ fn the_command_ends_the_sessions_that_are_meant_on_every_gateway() {
     let mut mary = of(&second, "mary", "staff", "k3");
     let done = site.disconnect(&["--user", "john", "--session", "k1"]);
     assert_eq!((done.code, done.stderr.as_str()), (0, ""));
-    let said = "disconnect published to ws4redis:control: 2 gateways heard it\n";
+    let said = "disconnect published to ws4redis:control: 2 gateways or workers heard it\n";
     assert_eq!(done.stdout, said);
     assert_eq!(john.closed(), (4403, "revoked".to_owned()));
     also_john.expect_silence("still here", site.redis.speaker("broadcast:f"));

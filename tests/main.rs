@@ -53,3 +53,4 @@ mod relay; // the main job
 mod reloading; // another configuration, on SIGHUP
 mod serving; // listeners, refusals, draining
 mod sessions; // sessions of Django in another real Redis
+mod workers; // several reactors in one process

@@ -9,7 +9,7 @@ use ws4redis::{Config, Order};
 use super::arguments::Disconnect;
 use super::{Failure, redis};
 
-/// Publishes the order, and says how many gateways heard it.
+/// Publishes the order, and says how many heard it.
 pub(super) fn run(arguments: Disconnect, config: &Config) -> Result<(), Failure> {
     let usage = |what: &str| Err(Failure::Usage(what.to_owned()));
     let order = Order {
@@ -45,7 +45,8 @@ pub(super) fn run(arguments: Disconnect, config: &Config) -> Result<(), Failure>
     }
     let heard = match gateways {
         1 => "1 gateway heard it".to_owned(),
-        n => format!("{n} gateways heard it"),
+        // Each worker has a subscription of its own, and Redis counts those.
+        n => format!("{n} gateways or workers heard it"),
     };
     let word = order.action.word();
     writeln!(stdout(), "{word} published to {channel}: {heard}").map_err(Failure::output)

@@ -28,6 +28,7 @@ pub(super) fn run(flags: &ArgMatches) -> Result<(), Failure> {
     let config = settings::load(flags)?.config;
     logging::start(&config.log)?;
     let memory = Memory::sum(&config.memory());
+    let workers = config.workers;
     let serves_page = config.playground;
     let redis = config.redis.to_string();
     let sessions = config.sessions_redis().map(ToString::to_string);
@@ -38,6 +39,7 @@ pub(super) fn run(flags: &ArgMatches) -> Result<(), Failure> {
     gateway.watch_signals()?;
     info!(
         version = env!("CARGO_PKG_VERSION"),
+        workers,
         memory_bytes_max = memory,
         "ws4redis takes at most {} of memory for its clients; `ws4redis check --print` has the sum",
         mebibytes(memory),
@@ -94,7 +96,9 @@ impl From<ServeError> for Failure {
             ServeError::Bind { .. } => {
                 format!("{error}: end what holds it, or choose another address")
             }
-            ServeError::Keys(_) | ServeError::System(_) => error.to_string(),
+            ServeError::Keys(_) | ServeError::Worker { .. } | ServeError::System(_) => {
+                error.to_string()
+            }
         })
     }
 }

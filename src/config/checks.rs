@@ -8,6 +8,13 @@ use crate::limits::Unfit;
 impl Config {
     /// The configuration, if everything in it is usable and goes together.
     pub fn checked(self) -> Result<Config, Unfit> {
+        self.check()?;
+        self.check_workers()?;
+        Ok(self)
+    }
+
+    /// The same of what one worker has, which is not divided any further.
+    pub(super) fn check(&self) -> Result<(), Unfit> {
         let must = |key, holds: bool, must: &str| match holds {
             true => Ok(()),
             false => Err(Unfit {
@@ -55,10 +62,8 @@ impl Config {
         self.check_signatures()?;
         self.check_callback()?;
         self.check_addresses()?;
-        Ok(Config {
-            limits: self.limits.checked()?,
-            ..self
-        })
+        self.limits.clone().checked()?;
+        Ok(())
     }
 
     /// Does each source of identity have what it needs?

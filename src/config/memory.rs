@@ -7,9 +7,9 @@ impl Config {
     /// What user memory may come to when all clients, and the application that is asked about them, do their worst
     /// at once, as a sum. The kernel's buffers come on top.
     pub fn memory(&self) -> Vec<Memory> {
-        let mut terms = self
-            .limits
-            .memory(self.embedded.is_some(), self.control.is_on());
+        let mut terms =
+            self.limits
+                .memory(self.embedded.is_some(), self.control.is_on(), self.workers);
         if self.identity.contains(&Source::Callback) {
             terms.extend(self.calls());
         }

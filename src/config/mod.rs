@@ -18,6 +18,7 @@ mod place;
 mod reload;
 mod rules;
 mod secret;
+mod share;
 mod sources;
 mod suggest;
 mod table;
@@ -50,6 +51,9 @@ pub struct Config {
     pub socket_mode: u32,
     /// Where the operator connects: `/healthz`, `/readyz`, `/metrics`. `None` is off.
     pub admin: Option<SocketAddr>,
+    /// Threads that serve clients, each with its own connection to Redis. [`Config::share`] is what each has of the
+    /// bounds.
+    pub workers: usize,
     /// The Redis to speak to (`WS4REDIS_CONNECTION`). In embedded mode, our own.
     pub redis: Redis,
     /// Where the embedded Redis listens; `None` is no embedded Redis.
@@ -103,6 +107,7 @@ impl Default for Config {
             listen: vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8000)))],
             socket_mode: 0o660,
             admin: Some(SocketAddr::from(([127, 0, 0, 1], 8001))),
+            workers: 1,
             redis: Redis::default(),
             embedded: None,
             playground: false,

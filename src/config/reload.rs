@@ -24,7 +24,8 @@ pub struct Unfitting {
 }
 
 impl Config {
-    /// What becomes of this configuration by reloading `new`: all that a reload takes, or nothing.
+    /// What becomes of this configuration by reloading `new`: all that a reload takes, or nothing. Of several workers'
+    /// configurations each is a [share](Config::share), and so must the new one be.
     pub fn reloaded(&self, mut new: Config) -> Result<Reloaded, Unfitting> {
         let mut config = self.clone();
         let (mut changed, mut kept) = (Vec::new(), Vec::new());
@@ -48,8 +49,8 @@ impl Config {
                 .collect();
             kept.extend(control);
         }
-        match config.checked() {
-            Ok(config) => Ok(Reloaded {
+        match config.check() {
+            Ok(()) => Ok(Reloaded {
                 config,
                 changed,
                 kept,

@@ -29,13 +29,15 @@ const fn limit(name: &'static str, place: Place, meaning: &'static str) -> Key {
 
 /// The table. `socket_mode` stands before `listen`, which is read with it.
 #[rustfmt::skip]
-pub static KEYS: [Key; 66] = [
+pub static KEYS: [Key; 67] = [
     key("socket_mode", Group::Listening, Place::Mode(|c| &mut c.socket_mode),
         "Permission bits of the unix sockets that name none themselves"),
     key("listen", Group::Listening, Place::Listen(|c| &mut c.listen),
         "Where clients connect: ADDRESS:PORT or unix:/path[?mode=0660]"),
     key("admin", Group::Listening, Place::Admin(|c| &mut c.admin),
         "Where /healthz, /readyz and /metrics are served, or off"),
+    key("workers", Group::Listening, Place::Count(|c| &mut c.workers),
+        "Threads that serve clients, each with a connection to Redis of its own and its part of the bounds"),
     live("websocket_url", Group::Listening, Place::Text(|c| &mut c.websocket_url),
         "The path under which facilities stand; begins and ends with a slash"),
     key("playground", Group::Listening, Place::Switch(|c| &mut c.playground),

@@ -7,7 +7,7 @@ use super::redis::link::Link;
 use crate::metrics;
 use crate::peer::RedisOf;
 use crate::refusal::Refusal;
-use crate::report::Tally;
+use crate::report::{Standing, Tally};
 use crate::wire::http::{self, Head};
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -25,6 +25,38 @@ impl Hub {
         } else {
             Ok(())
         }
+    }
+
+    /// How this worker stands.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            alive: true,
+            ready: self.ready(),
+            tally: self.tally(),
+        }
+    }
+
+    /// Does the operator want to know something?
+    pub fn is_asked(&self) -> bool {
+        self.counts.admins > 0
+    }
+
+    /// How the gateway's other workers stand. To be said before [`Hub::received`] while the hub [is
+    /// asked](Hub::is_asked), if there are any.
+    pub fn others(&mut self, others: Vec<Standing>) {
+        self.others = others;
+    }
+
+    /// The answer to the operator, of whom nobody but the first worker hears.
+    pub(super) fn answer_operator(&self, head: &Head<'_>) -> Result<Bytes, Refusal> {
+        let own = self.standing();
+        let all = || [&own].into_iter().chain(&self.others);
+        let standing = Standing {
+            alive: all().all(|worker| worker.alive),
+            ready: all().try_for_each(|worker| worker.ready),
+            tally: Tally::sum(all().map(|worker| &worker.tally)),
+        };
+        answer(head, &standing)
     }
 
     /// The link to the Redis of Django's sessions. One that no source needs any more since a reload is nobody's loss.
@@ -52,33 +84,23 @@ impl Hub {
     }
 }
 
-/// The answer. `ready` says why not, in a word or two.
-pub(crate) fn answer(
-    head: &Head<'_>,
-    ready: Result<(), &'static str>,
-    tally: &Tally,
-) -> Result<Bytes, Refusal> {
+fn answer(head: &Head<'_>, standing: &Standing) -> Result<Bytes, Refusal> {
     if head.method != "GET" {
         return Err(Refusal::Method);
     }
-    match (head.split_target().0, ready) {
-        // The loop turns, or this would not be read.
-        ("/healthz", _) => Ok(http::response((200, "OK"), TEXT, &[], b"alive\n")),
-        ("/readyz", Ok(())) => Ok(http::response((200, "OK"), TEXT, &[], b"ready\n")),
-        ("/readyz", Err(why)) => {
-            let body = format!("not ready: {why}\n");
-            Ok(http::response(
-                (503, "Service Unavailable"),
-                TEXT,
-                &[],
-                body.as_bytes(),
-            ))
-        }
+    let text = |status, body: &str| Ok(http::response(status, TEXT, &[], body.as_bytes()));
+    let unavailable = (503, "Service Unavailable");
+    match (head.split_target().0, standing.ready) {
+        // Our own loop turns, or this would not be read.
+        ("/healthz", _) if standing.alive => text((200, "OK"), "alive\n"),
+        ("/healthz", _) => text(unavailable, "a worker's loop does not turn\n"),
+        ("/readyz", Ok(())) => text((200, "OK"), "ready\n"),
+        ("/readyz", Err(why)) => text(unavailable, &format!("not ready: {why}\n")),
         ("/metrics", _) => Ok(http::response(
             (200, "OK"),
             OPENMETRICS,
             &[],
-            metrics::text(tally).as_bytes(),
+            metrics::text(&standing.tally).as_bytes(),
         )),
         _ => Err(Refusal::NotFound),
     }

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::Hub;
 use super::access::{self, Grant, forwarded};
 use super::channels::Joined;
 use super::identifying::Identifying;
@@ -12,7 +13,6 @@ use super::outbox::Outbox;
 use super::redis::snapshots::Told;
 use super::redis::subscriptions::Subscription;
 use super::session::{Admitting, Echo, Open, SnapshotAsk, State};
-use super::{Hub, admin};
 use crate::peer::{Door, From, PeerId};
 use crate::refusal::{Refusal, Refused};
 use crate::report::Report;
@@ -112,11 +112,7 @@ impl Hub {
         door: Door,
     ) -> Result<Asked, Refused> {
         if door == Door::Admin {
-            return Ok(Asked::Answer(admin::answer(
-                head,
-                self.ready(),
-                &self.tally(),
-            )?));
+            return Ok(Asked::Answer(self.answer_operator(head)?));
         }
         let trusted = access::is_trusted(from, &self.config);
         let client = forwarded::client_address(head, from, trusted, self.config.forwarded_hops);

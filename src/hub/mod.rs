@@ -64,7 +64,7 @@ use crate::config::Config;
 use crate::limits::ADMIN_CONNECTIONS_MAX;
 use crate::peer::{Door, From, PeerId, RedisOf};
 use crate::refusal::Refusal;
-use crate::report::{Report, Tally};
+use crate::report::{Report, Standing, Tally};
 use crate::tick::Tick;
 use crate::wire::http;
 
@@ -72,8 +72,8 @@ use crate::wire::http;
 ///
 /// Facts: [`accepted`](Hub::accepted), [`connected`](Hub::connected), [`received`](Hub::received),
 /// [`sent`](Hub::sent), [`lost`](Hub::lost), [`elapsed`](Hub::elapsed), [`dated`](Hub::dated), [`drain`](Hub::drain),
-/// [`reload`](Hub::reload). After facts, empty the wishes in this order, each until it says `None`:
-/// [`next_action`](Hub::next_action), [`next_write`](Hub::next_write) (with [`pending`](Hub::pending)),
+/// [`reload`](Hub::reload), [`others`](Hub::others). After facts, empty the wishes in this order, each until it says
+/// `None`: [`next_action`](Hub::next_action), [`next_write`](Hub::next_write) (with [`pending`](Hub::pending)),
 /// [`next_report`](Hub::next_report); then sleep until [`deadline`](Hub::deadline). Time never goes backwards.
 pub struct Hub {
     config: Config,
@@ -98,6 +98,8 @@ pub struct Hub {
     drain: Option<Drain>,
     seldom: SeldomTold,
     counts: Tally,
+    /// How the other workers of this gateway stand, for the operator.
+    others: Vec<Standing>,
     /// Sessions that are open or will be, if Redis answers.
     admitted: usize,
     dirty: VecDeque<PeerId>,
@@ -176,6 +178,7 @@ impl Hub {
                 config_at: unix,
                 ..Tally::default()
             },
+            others: Vec::new(),
             admitted: 0,
             dirty: VecDeque::new(),
             actions: VecDeque::new(),

@@ -10,7 +10,7 @@ use tracing::warn;
 use super::reactor::Reactor;
 use super::socket::{Socket, Stream};
 use crate::hub::Lost;
-use crate::peer::{Door, PeerId};
+use crate::peer::{Door, From, PeerId};
 use crate::tick::Tick;
 
 /// Connections accepted from one listener in one turn.
@@ -42,10 +42,11 @@ impl Reactor {
                     {
                         say_and_close(stream, &self.hub.full(from));
                     }
-                    Ok(Some((stream, from))) => match self.hub.accepted(now, door, from) {
-                        Ok(id) => self.open(now, id, stream),
-                        Err(answer) => say_and_close(stream, &answer),
-                    },
+                    Ok(Some((stream, from))) => {
+                        if let Some(stream) = self.crew.deal(stream) {
+                            self.enter(now, door, from, stream);
+                        }
+                    }
                     Err(error) => {
                         self.cannot_accept(now, at, &error);
                         break;
@@ -74,6 +75,14 @@ impl Reactor {
     /// to Redis, to a name server and to the operator. Clients may not take them, however many come.
     fn is_reserved(&self, stream: &Stream) -> bool {
         stream.as_fd().as_raw_fd() as u64 >= self.client_descriptors
+    }
+
+    /// Lets a connection in, if there is room.
+    pub(super) fn enter(&mut self, now: Tick, door: Door, from: From, stream: Stream) {
+        match self.hub.accepted(now, door, from) {
+            Ok(id) => self.open(now, id, stream),
+            Err(answer) => say_and_close(stream, &answer),
+        }
     }
 
     fn open(&mut self, now: Tick, id: PeerId, stream: Stream) {

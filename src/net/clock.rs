@@ -8,7 +8,7 @@ use crate::tick::Tick;
 const UNIX_EVERY: Duration = Duration::from_secs(1);
 
 /// Counts from its making.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Clock {
     start: Instant,
     unix_at: Tick,

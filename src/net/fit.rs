@@ -10,14 +10,15 @@ use crate::config::{Config, RedisAddress};
 /// Descriptors that are not sessions: listeners, Redis, epoll, logs, names being looked up, admin connections.
 const OTHER_DESCRIPTORS: u64 = 256;
 
-/// Of those, what no client gets, whatever is not accounted for: the way to Redis and to a name server, and the
-/// operator's.
+/// Of those, what no client gets, whatever is not accounted for: each worker's way to Redis and to a name server, its
+/// event loop, and the operator's.
 const RESERVED_DESCRIPTORS: u64 = 16;
 
 /// What does not change while the process lives.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Fit {
     files: u64,
+    workers: usize,
     /// Calls to the application, a descriptor each.
     calls: u64,
     /// Where the embedded Redis listens.
@@ -39,6 +40,7 @@ impl Fit {
         }
         Fit {
             files: limit.current.unwrap_or(u64::MAX),
+            workers: config.workers.max(1),
             // Whoever is not among the sources yet may be after a reload.
             calls: match config.callback.url {
                 Some(_) => config.callback.connections_max as u64,
@@ -50,7 +52,13 @@ impl Fit {
 
     /// From this number on, descriptors are not for clients.
     pub(super) fn client_descriptors(&self) -> u64 {
-        self.files.saturating_sub(RESERVED_DESCRIPTORS + self.calls)
+        let reserved = RESERVED_DESCRIPTORS * self.workers as u64;
+        self.files.saturating_sub(reserved + self.calls)
+    }
+
+    /// How many workers there are, whatever is said of that later.
+    pub(super) fn workers(&self) -> usize {
+        self.workers
     }
 
     /// No more sessions than there are descriptors for, and the embedded Redis where it listens.
@@ -60,7 +68,8 @@ impl Fit {
             let (host, port) = (address.ip().to_string(), address.port());
             config.redis.address = RedisAddress::Tcp { host, port };
         }
-        let room = self.files.saturating_sub(OTHER_DESCRIPTORS + self.calls);
+        let others = OTHER_DESCRIPTORS + RESERVED_DESCRIPTORS * (self.workers as u64 - 1);
+        let room = self.files.saturating_sub(others + self.calls);
         let room = usize::try_from(room).unwrap_or(usize::MAX).max(1);
         let limits = &mut config.limits;
         if limits.sessions_max > room {

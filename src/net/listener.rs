@@ -41,9 +41,17 @@ enum Kind {
 }
 
 impl Listener {
-    pub(crate) fn bind(listen: &Listen, door: Door) -> io::Result<Listener> {
+    /// `shared` is the first of several at one TCP address; the kernel deals the connections out among them.
+    pub(crate) fn bind(listen: &Listen, door: Door, shared: bool) -> io::Result<Listener> {
         let kind = match listen {
-            Listen::Tcp(address) => Kind::Tcp(bind_tcp(*address)?),
+            Listen::Tcp(address) => {
+                if shared && address.port() != 0 {
+                    // SO_REUSEPORT alone would let a second gateway of the same user in, and each would have half of
+                    // the clients. Without it an address that is taken is an error.
+                    drop(bound_tcp(*address, false)?);
+                }
+                Kind::Tcp(bind_tcp(*address, shared)?)
+            }
             Listen::Unix { path, mode } => Kind::Unix {
                 listener: bind_unix(path, *mode)?,
                 path: path.clone(),
@@ -54,6 +62,15 @@ impl Listener {
             door,
             ready: false,
             kind,
+        })
+    }
+
+    /// A further one at an address that is shared.
+    pub(crate) fn bind_too(address: SocketAddr, door: Door) -> io::Result<Listener> {
+        Ok(Listener {
+            door,
+            ready: false,
+            kind: Kind::Tcp(bind_tcp(address, true)?),
         })
     }
 
@@ -111,20 +128,26 @@ impl Drop for Listener {
     }
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind_tcp(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+    let socket = bound_tcp(address, shared)?;
+    socket.listen(BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+fn bound_tcp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
     // Accepted sockets inherit these.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(NOT_SENT_BYTES)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
+    Ok(socket)
 }
 
 fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {

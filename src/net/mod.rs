@@ -4,10 +4,13 @@
 //! no protocol, no channel, no close code. To the reactor Redis is just another peer.
 
 mod accepting;
+mod binding;
 pub(crate) mod clock;
 mod connect;
 mod connecting;
+mod crew;
 mod fit;
+mod handle;
 mod listener;
 mod reactor;
 mod reading;
@@ -22,10 +25,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mio::{Poll, Waker};
-use tracing::info;
+use tracing::error_span;
 
+use self::binding::Bindings;
 use self::clock::Clock;
 use self::connect::{Connector, Connectors};
+use self::crew::{Crew, further};
 use self::fit::Fit;
 use self::listener::Listener;
 use self::reactor::{Reactor, WAKER};
@@ -33,9 +38,8 @@ use crate::config::{Config, Listen, RedisAddress};
 use crate::hub::Hub;
 use crate::hub::access::AccessError;
 use crate::hub::access::subscriber::Subscriber;
-use crate::peer::Door;
 
-pub use self::reactor::Handle;
+pub use self::handle::Handle;
 
 /// A gateway with its sockets bound.
 ///
@@ -48,9 +52,10 @@ pub use self::reactor::Handle;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Gateway {
+    /// The first, which runs on the thread that calls.
     reactor: Reactor,
+    others: Vec<Reactor>,
     bound: Bound,
-    waker: Arc<Waker>,
 }
 
 /// Where a gateway listens, with the ports that the system chose.
@@ -78,56 +83,45 @@ pub enum ServeError {
     /// Keys that tokens or headers are signed with cannot be used.
     #[error("{0}")]
     Keys(#[from] AccessError),
+    /// One of several workers is gone.
+    #[error("worker {number} is gone: {why}")]
+    Worker {
+        /// Which; the one on the caller's thread is 0.
+        number: usize,
+        /// What became of it.
+        why: String,
+    },
     /// The system refuses something without which there is no event loop.
     #[error("the event loop failed: {0}")]
     System(#[from] io::Error),
 }
 
 impl Gateway {
-    /// Binds all listeners and makes everything ready.
+    /// Binds all listeners and makes everything ready, for as many workers as `config` says.
     pub fn bind(
         mut config: Config,
         subscriber: Box<dyn Subscriber>,
     ) -> Result<Gateway, ServeError> {
-        let mut listeners = Vec::new();
-        let mut bound = Bound {
-            clients: Vec::new(),
-            admin: None,
-            embedded: None,
-        };
-        for listen in &config.listen {
-            let (listener, address) = bind(listen, Door::Client)?;
-            listeners.push(listener);
-            bound.clients.push(address);
-        }
-        if let Some(admin) = config.admin {
-            let (listener, address) = bind(&Listen::Tcp(admin), Door::Admin)?;
-            listeners.push(listener);
-            bound.admin = tcp(&address);
-        }
-        if let Some(embedded) = config.embedded {
-            let (listener, address) = bind(&Listen::Tcp(embedded), Door::Embedded)?;
-            listeners.push(listener);
-            bound.embedded = tcp(&address);
-        }
+        let Bindings {
+            first,
+            others,
+            bound,
+        } = Bindings::new(&config)?;
         let fit = Fit::new(&config, bound.embedded);
         fit.apply(&mut config);
-        let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        let connector =
-            |address: &RedisAddress| Connector::new(address.clone(), Arc::clone(&waker));
-        let connectors = Connectors {
-            redis: connector(&config.redis.address),
-            // Whether Django's sessions are asked for, and the application, may change by a reload.
-            sessions: (config.django.redis.as_ref()).map(|redis| connector(&redis.address)),
-            application: (config.callback.url.as_ref()).map(|url| connector(&url.address)),
-        };
+        let share = config.share(fit.workers());
+        let subscriber: Arc<dyn Subscriber> = subscriber.into();
         let clock = Clock::start();
-        let hub = Hub::new(config, subscriber, fastrand::u64(..), clock.unix())?;
+        let worker = |share, listeners| {
+            let subscriber = Arc::clone(&subscriber);
+            worker(share, subscriber, clock.clone(), listeners, fit.clone())
+        };
+        let others = others.into_iter();
+        let others = others.map(|listeners| worker(further(&share), listeners));
         Ok(Gateway {
-            reactor: Reactor::new(hub, clock, poll, listeners, connectors, fit)?,
+            others: others.collect::<Result<_, _>>()?,
+            reactor: worker(share.clone(), first)?,
             bound,
-            waker,
         })
     }
 
@@ -155,40 +149,41 @@ impl Gateway {
 
     /// By which another thread ends or reloads it.
     pub fn handle(&self) -> Handle {
-        Handle {
-            drain: Arc::clone(&self.reactor.drain),
-            reload: Arc::clone(&self.reactor.reload),
-            waker: Arc::clone(&self.waker),
-        }
+        self.reactor.handle.clone()
     }
 
-    /// Serves on this thread until drained.
+    /// Serves until drained: on this thread, and if there are several workers on one for each further one. If one of
+    /// them fails, all end.
     pub fn run(mut self) -> Result<(), ServeError> {
-        Ok(self.reactor.run()?)
+        let is_alone = self.others.is_empty();
+        let _span = (!is_alone).then(|| error_span!("worker", number = 0).entered());
+        self.reactor.crew = Crew::start(self.others, &self.reactor.handle)?;
+        self.reactor.run()
     }
 }
 
-fn bind(listen: &Listen, door: Door) -> Result<(Listener, Listen), ServeError> {
-    let failed = |error| ServeError::Bind {
-        address: listen.to_string(),
-        error,
+/// A worker with its part of everything.
+fn worker(
+    share: Config,
+    subscriber: Arc<dyn Subscriber>,
+    clock: Clock,
+    listeners: Vec<Listener>,
+    fit: Fit,
+) -> Result<Reactor, ServeError> {
+    let poll = Poll::new()?;
+    let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+    let connector = |address: &RedisAddress| Connector::new(address.clone(), Arc::clone(&waker));
+    let connectors = Connectors {
+        redis: connector(&share.redis.address),
+        // Whether Django's sessions are asked for, and the application, may change by a reload.
+        sessions: (share.django.redis.as_ref()).map(|redis| connector(&redis.address)),
+        application: (share.callback.url.as_ref()).map(|url| connector(&url.address)),
     };
-    let listener = Listener::bind(listen, door).map_err(failed)?;
-    let address = listener.address().map_err(failed)?;
-    let door = match door {
-        Door::Client => "clients",
-        Door::Admin => "admin",
-        Door::Embedded => "embedded",
-    };
-    info!(door, %address, "listening");
-    Ok((listener, address))
-}
-
-fn tcp(listen: &Listen) -> Option<SocketAddr> {
-    match listen {
-        Listen::Tcp(address) => Some(*address),
-        Listen::Unix { .. } => None,
-    }
+    let handle = Handle::new(Arc::clone(&waker));
+    let hub = Hub::new(share, Box::new(subscriber), fastrand::u64(..), clock.unix())?;
+    Ok(Reactor::new(
+        hub, clock, poll, handle, listeners, connectors, fit,
+    )?)
 }
 
 #[cfg(test)]

@@ -10,25 +10,26 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mio::event::Event;
-use mio::{Events, Poll, Token, Waker};
-use tracing::error;
+use mio::{Events, Poll, Token};
 
+use super::ServeError;
 use super::clock::Clock;
 use super::connect::Connectors;
+use super::crew::{Crew, Post, SLEEP_MAX};
 use super::fit::Fit;
+use super::handle::Handle;
 use super::listener::Listener;
 use super::reading::READ_BYTES;
 use super::reloading::Loader;
-use super::signals::{Signals, Wanted};
+use super::signals::Signals;
 use super::socket::{Readable, Socket};
 use super::tell::tell;
 use crate::hub::{Action, Hub, Lost, To};
 use crate::peer::PeerId;
+use crate::report::Report;
 use crate::tick::Tick;
 
 /// Sockets written between two looks at the events.
@@ -52,8 +53,11 @@ pub(super) struct Reactor {
     pub(super) listeners: Vec<Listener>,
     pub(super) signals: Option<Signals>,
     pub(super) connectors: Connectors,
-    pub(super) drain: Arc<AtomicBool>,
-    pub(super) reload: Arc<AtomicBool>,
+    pub(super) handle: Handle,
+    /// The other workers, if this is the first of several.
+    pub(super) crew: Crew,
+    /// The way to the first, if this is a further one.
+    pub(super) post: Option<Post>,
     pub(super) loader: Option<Loader>,
     pub(super) fit: Fit,
     pub(super) sockets: Vec<Option<Socket>>,
@@ -104,6 +108,7 @@ impl Reactor {
         hub: Hub,
         clock: Clock,
         poll: Poll,
+        handle: Handle,
         mut listeners: Vec<Listener>,
         connectors: Connectors,
         fit: Fit,
@@ -121,8 +126,9 @@ impl Reactor {
             listeners,
             signals: None,
             connectors,
-            drain: Arc::default(),
-            reload: Arc::default(),
+            handle,
+            crew: Crew::default(),
+            post: None,
             loader: None,
             sockets: Vec::new(),
             readable: VecDeque::new(),
@@ -148,13 +154,21 @@ impl Reactor {
         Ok(())
     }
 
-    /// Turns until drained.
-    pub(super) fn run(&mut self) -> io::Result<()> {
+    /// Turns until all workers are drained.
+    pub(super) fn run(&mut self) -> Result<(), ServeError> {
         let mut events = Events::with_capacity(1_024);
-        while !self.hub.is_drained() {
+        while !self.is_over() {
             self.turn(&mut events)?;
+            self.crew.check()?;
         }
-        Ok(())
+        self.crew.end()
+    }
+
+    fn is_over(&self) -> bool {
+        match &self.post {
+            Some(post) => post.is_dismissed(),
+            None => self.hub.is_drained() && self.crew.is_drained(),
+        }
     }
 
     fn turn(&mut self, events: &mut Events) -> io::Result<()> {
@@ -164,6 +178,9 @@ impl Reactor {
             self.hub.dated(now, unix);
         }
         self.note(now, events);
+        if !self.crew.is_empty() && self.hub.is_asked() {
+            self.hub.others(self.crew.standings(now));
+        }
         self.read(now);
         if self.hub.deadline().is_some_and(|deadline| deadline <= now) {
             self.hub.elapsed(now);
@@ -173,7 +190,13 @@ impl Reactor {
         self.accept(now, slice_full);
         self.act(now);
         while let Some(report) = self.hub.next_report() {
-            tell(&report);
+            // All workers are given the same configuration, and make the same of it.
+            if self.post.is_none() || !matches!(report, Report::Reload(_)) {
+                tell(&report);
+            }
+        }
+        if let Some(post) = &self.post {
+            post.lay_out(now, &self.hub);
         }
         Ok(())
     }
@@ -187,14 +210,16 @@ impl Reactor {
         let timeout = if busy {
             Some(Duration::ZERO)
         } else {
-            let deadline = self
-                .hub
-                .deadline()
-                .into_iter()
-                .chain(self.accept_again_at)
-                .min();
+            let now = self.clock.now();
+            let is_alone = self.crew.is_empty() && self.post.is_none();
+            let deadline = [
+                self.hub.deadline(),
+                self.accept_again_at,
+                (!is_alone).then_some(now + SLEEP_MAX),
+            ];
+            let deadline = deadline.into_iter().flatten().min();
             // epoll counts whole milliseconds; rounded down, the last one would be spent spinning.
-            deadline.map(|due| due.since(self.clock.now()) + Duration::from_micros(999))
+            deadline.map(|due| due.since(now) + Duration::from_micros(999))
         };
         match self.poll.poll(events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
@@ -331,32 +356,15 @@ impl Reactor {
     }
 
     fn woken(&mut self, now: Tick) {
-        if self.drain.load(Ordering::Acquire) {
-            self.hub.drain(now);
+        if self.handle.wants_drain() {
+            self.drain(now);
         }
-        if self.reload.swap(false, Ordering::AcqRel) {
+        if self.handle.wants_reload() {
             self.reload(now);
         }
+        self.heed_first(now);
         while let Some((id, to, stream)) = self.connectors.looked_up() {
             self.connect(now, id, to, stream);
-        }
-    }
-
-    fn heed_signals(&mut self, now: Tick) {
-        let Some(signals) = &mut self.signals else {
-            return;
-        };
-        for wanted in signals.pending() {
-            match wanted {
-                Wanted::Reload => self.reload(now),
-                Wanted::End => {
-                    if self.hub.is_draining() {
-                        error!("told twice to stop: stopping at once");
-                        self.hub.stop(now);
-                    }
-                    self.hub.drain(now);
-                }
-            }
         }
     }
 }
@@ -366,32 +374,4 @@ pub(super) fn at(sockets: &mut [Option<Socket>], id: PeerId) -> Option<&mut Sock
         .get_mut(id.index as usize)?
         .as_mut()
         .filter(|socket| socket.id == id)
-}
-
-/// A handle by which another thread ends the gateway, or has it read its configuration anew.
-#[derive(Debug, Clone)]
-pub struct Handle {
-    pub(super) drain: Arc<AtomicBool>,
-    pub(super) reload: Arc<AtomicBool>,
-    pub(super) waker: Arc<Waker>,
-}
-
-impl Handle {
-    /// Begins to drain; [`Gateway::run`](super::Gateway::run) returns when it is over.
-    pub fn drain(&self) {
-        self.drain.store(true, Ordering::Release);
-        self.wake();
-    }
-
-    /// Has the configuration read anew, by what was given to [`Gateway::on_reload`](super::Gateway::on_reload).
-    /// Asked for again before that is done, it is done once.
-    pub fn reload(&self) {
-        self.reload.store(true, Ordering::Release);
-        self.wake();
-    }
-
-    fn wake(&self) {
-        // It fails only if the gateway is gone.
-        let _ = self.waker.wake();
-    }
 }

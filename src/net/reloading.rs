@@ -4,6 +4,7 @@ use std::error::Error;
 
 use tracing::{debug, warn};
 
+use super::crew::{Command, further};
 use super::reactor::Reactor;
 use crate::config::Config;
 use crate::tick::Tick;
@@ -21,6 +22,9 @@ impl Reactor {
         let mut loaded = loader().map_err(|error| error.to_string());
         if let Ok(config) = &mut loaded {
             self.fit.apply(config);
+            *config = config.share(self.fit.workers());
+            self.crew
+                .tell(|| Command::Reload(Box::new(further(config))));
         }
         self.hub.reload(now, loaded);
         let micros = self.clock.now().since(began).as_micros() as u64;

@@ -12,7 +12,8 @@ use crate::wire::signature::SigningKeys;
 
 impl RedisStore {
     /// Publishes an order, signed if there is a `secret`: one of the keys in the gateways' `[control] secret_file`.
-    /// Returns how many gateways heard it. With 0 nobody did, and whoever was meant is still connected.
+    /// Returns how many gateways heard it, each of their workers counted. With 0 nobody did, and whoever was meant is
+    /// still connected.
     ///
     /// ```no_run
     /// # use ws4redis::{Order, RedisStore, StoreError, config::{Redis, Secret}};

@@ -4,6 +4,7 @@ use ws4redis::close::Close;
 use ws4redis::limits::ADMIN_CONNECTIONS_MAX;
 use ws4redis::peer::Door;
 use ws4redis::refusal::Refusal;
+use ws4redis::report::Standing;
 
 use crate::world::client::Request;
 use crate::world::{HERE, World, ms};
@@ -112,4 +113,42 @@ fn the_operator_is_answered_when_there_is_no_room_for_clients() {
     let operator = world.knock(Door::Admin, HERE);
     world.run();
     assert_eq!(world.clients[operator].status(), Some(503));
+}
+
+#[test]
+fn the_operator_is_told_of_all_workers_as_of_one_gateway() {
+    let mut world = World::new(|_| {});
+    world.join("/ws/f?subscribe-broadcast");
+    assert!(!world.hub.is_asked());
+    world.knock(Door::Admin, HERE);
+    assert!(world.hub.is_asked());
+
+    let mut other = World::new(|_| {});
+    other.join("/ws/f?subscribe-broadcast");
+    other.join("/ws/g?subscribe-broadcast");
+    world.hub.others(vec![other.hub.standing()]);
+    assert_eq!(world.admin("/readyz").0, 200);
+    assert_eq!(metric(&mut world, "ws4redis_sessions"), Some(3.0));
+    assert_eq!(metric(&mut world, "ws4redis_link_up"), Some(1.0));
+    let second = "ws4redis_worker_sessions{worker=\"1\"}";
+    assert_eq!(metric(&mut world, second), Some(2.0));
+
+    other.redis.mood.refuses = true;
+    other.cut();
+    let standing = other.hub.standing();
+    world.hub.others(vec![standing.clone()]);
+    let not_ready = "not ready: no proven link to Redis\n".to_owned();
+    assert_eq!(world.admin("/readyz"), (503, not_ready));
+    assert_eq!(world.admin("/healthz").0, 200);
+    assert_eq!(metric(&mut world, "ws4redis_link_up"), Some(0.0));
+
+    let stuck = Standing {
+        alive: false,
+        ..standing
+    };
+    world.hub.others(vec![stuck]);
+    assert_eq!(
+        world.admin("/healthz"),
+        (503, "a worker's loop does not turn\n".to_owned())
+    );
 }

@@ -1,5 +1,7 @@
 //! Which channels a client's flags turn into: the original's `WS4REDIS_SUBSCRIBER`, as a trait.
 
+use std::sync::Arc;
+
 use crate::channel::{self, Audience, Identity};
 
 /// What a client asks for, and who it is.
@@ -32,7 +34,7 @@ pub struct Channels {
 }
 
 /// Turns what a client asks for into channels. The one seam for programs that embed the gateway with a mapping
-/// of their own; it is called once for each handshake and must not block.
+/// of their own; it is called once for each handshake and must not block. All workers of a gateway share one.
 ///
 /// ```
 /// use ws4redis::{Ask, RedisSubscriber, Subscriber, SubscriberChannels};
@@ -48,9 +50,15 @@ pub struct Channels {
 ///     }
 /// }
 /// ```
-pub trait Subscriber: Send {
+pub trait Subscriber: Send + Sync {
     /// The channels for one client.
     fn channels(&self, ask: &Ask) -> Channels;
+}
+
+impl<S: Subscriber + ?Sized> Subscriber for Arc<S> {
+    fn channels(&self, ask: &Ask) -> Channels {
+        (**self).channels(ask)
+    }
 }
 
 /// The original's mapping: `subscribe-` and `publish-` with `broadcast`, `user`, `group` and `session`.
