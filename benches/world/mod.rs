@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use ws4redis::hub::{Action, Hub, Lost};
+use ws4redis::hub::{Action, Cork, Hub, Lost};
 use ws4redis::peer::{Door, From, PeerId};
 use ws4redis::tick::Tick;
 use ws4redis::wire::resp::CommandReader;
@@ -29,7 +29,7 @@ pub struct World {
     /// What the hub says to Redis.
     commands: CommandReader,
     answers: Vec<u8>,
-    cork: Vec<u8>,
+    cork: Cork,
     pinged: Vec<PeerId>,
 }
 
@@ -60,7 +60,7 @@ impl World {
             link,
             commands: CommandReader::new(1 << 20),
             answers: Vec::new(),
-            cork: Vec::new(),
+            cork: Cork::default(),
             pinged: Vec::new(),
         };
         world.settle();
