@@ -452,6 +452,7 @@ impl Frames {
         self.unlink(frame);
     }
 
+    #[inline]
     fn unlink(&mut self, frame: u32) {
         let Some(entry) = self.entries.get_mut(frame as usize) else {
             return;
@@ -462,6 +463,8 @@ impl Frames {
         }
     }
 
+    /// Once a frame, where the rest is once a delivery.
+    #[inline(never)]
     fn remove(&mut self, frame: u32) {
         let entry = self.entries.remove(frame as usize);
         self.bytes -= entry.bytes.len();
