@@ -1,11 +1,11 @@
 //! What a delivery costs in the hub: messages from Redis to N members, queued and handed out to be written, alone
-//! and in bursts.
+//! and in bursts; and what it costs that a client publishes.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 
-use crate::world::{PAYLOAD, World, push};
+use crate::world::{PAYLOAD, World, masked_text, push};
 
-criterion_group!(fanout, one_channel, many_channels);
+criterion_group!(fanout, one_channel, many_channels, from_a_client);
 
 fn one_channel(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("fan out");
@@ -45,4 +45,13 @@ fn many_channels(criterion: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+fn from_a_client(criterion: &mut Criterion) {
+    let mut world = World::new(2);
+    let (ann, frame) = (world.members[0], masked_text(&[b'x'; PAYLOAD]));
+    let message = push("broadcast:f0", &[b'x'; PAYLOAD]);
+    criterion.bench_function("publish a client's message, and deliver it", |bencher| {
+        bencher.iter(|| assert_eq!(world.publish(ann, &frame, &message), 1));
+    });
 }

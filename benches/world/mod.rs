@@ -17,6 +17,9 @@ const PING: u8 = 0x89;
 /// The answer, masked, as a client must.
 const PONG: [u8; 6] = [0x8a, 0x80, 0x37, 0xfa, 0x21, 0x3d];
 
+/// What Redis says to MULTI, SETEX, PUBLISH, EXEC.
+const PUBLISHED: &[u8] = b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:1\r\n";
+
 /// The hub, those who are in, and Redis.
 pub struct World {
     pub hub: Hub,
@@ -96,10 +99,14 @@ impl World {
         self.hub.received(self.now, self.link, &mut bytes.to_vec());
     }
 
-    /// Redis says this, whatever it was told.
-    pub fn redis_answers(&mut self, bytes: &[u8]) {
+    /// A client says something, Redis is told, takes it and passes it on; how many clients get it.
+    pub fn publish(&mut self, from: PeerId, frame: &[u8], push: &[u8]) -> usize {
+        self.client_says(from, frame);
+        self.flush();
+        // Its answers are known, and to read the commands would cost as much as what is measured.
         self.commands = CommandReader::new(1 << 20);
-        self.redis_says(bytes);
+        self.redis_says(&[PUBLISHED, push].concat());
+        self.flush()
     }
 
     /// Takes everything that would be written; how many writes to clients it is.
