@@ -15,7 +15,7 @@ COVERAGE := -C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 \
 ADVISORIES := https://github.com/rustsec/advisory-db
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-chat test-django test-js chat wheel sim bench bench-smoke bench-handshakes fuzz figures lint doc ci setup
+.PHONY: help run demo test test-chat test-django test-js chat wheel sim bench bench-smoke bench-gate bench-handshakes fuzz figures lint doc ci setup
 # Two builds at once fight over the same target directory and the same cores.
 .NOTPARALLEL:
 
@@ -71,6 +71,9 @@ bench: setup ## run the benchmarks
 bench-smoke: setup ## run each benchmark once, to see that it runs
 	cargo bench --locked --bench '*' -- --test
 
+bench-gate: setup ## count the instructions of the hot paths against benches/instructions.toml: ACCEPT=1 raises
+	cargo bench --locked --bench instructions -- $(if $(ACCEPT),accept)
+
 bench-handshakes: setup ## print the figures of docs/access.md: what each source of identity costs
 	cargo bench --locked --bench handshakes
 
@@ -97,7 +100,7 @@ lint: setup ## check format, clippy, licences and sources of the dependencies
 doc: ## build the documentation of the library, without a warning
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
-ci: lint doc test bench-smoke ## everything a change must pass
+ci: lint doc test bench-smoke bench-gate ## everything a change must pass
 
 setup: ## get what the tests need beyond Rust
 	@tests/setup.sh

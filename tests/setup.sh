@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gets what the tests need beyond Rust: redis-server, nginx, openssl, Chromium and the small runtimes of the quickstarts
-# through apt, Python packages into .venv through pip, Node's into tests/node through npm.
+# Gets what the tests need beyond Rust: redis-server, nginx, openssl, valgrind, Chromium and the small runtimes of the
+# quickstarts through apt, Python packages into .venv through pip, Node's into tests/node through npm.
 # Quiet and quick when all is there. Where it may not install, it says what is missing, and fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -41,6 +41,7 @@ missing_packages() {
     has_any redis-cli || echo redis-tools
     has_nginx || echo nginx-light
     has_any openssl || echo openssl
+    has_any valgrind || echo valgrind
     # The same names, in the same order, as tests/support/browser.rs.
     has_any chromium chromium-browser google-chrome || echo chromium
     has_any node || echo nodejs

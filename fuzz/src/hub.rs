@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ws4redis::config::{JwtAlgorithm, KeyMaterial, Secret, Source};
-use ws4redis::hub::{Action, Hub, Lost, To};
+use ws4redis::hub::{Action, Cork, Hub, Lost, To};
 use ws4redis::peer::{Door, From, PeerId, RedisOf};
 use ws4redis::tick::Tick;
 use ws4redis::{Config, RedisSubscriber};
@@ -78,7 +78,7 @@ struct World {
     application: Option<PeerId>,
     /// What was written to each peer that is still there.
     said: BTreeMap<PeerId, Vec<u8>>,
-    cork: Vec<u8>,
+    cork: Cork,
 }
 
 impl World {
@@ -108,7 +108,7 @@ impl World {
             link: None,
             application: None,
             said: BTreeMap::new(),
-            cork: Vec::new(),
+            cork: Cork::default(),
         };
         world.hub.elapsed(world.now);
         world.run();

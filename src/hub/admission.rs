@@ -12,7 +12,7 @@ use super::identifying::Identifying;
 use super::outbox::Outbox;
 use super::redis::snapshots::Told;
 use super::redis::subscriptions::Subscription;
-use super::session::{Admitting, Echo, Open, SnapshotAsk, State};
+use super::session::{Admitting, Open, SnapshotAsk, State};
 use crate::peer::{Door, From, PeerId};
 use crate::refusal::{Refusal, Refused};
 use crate::report::Report;
@@ -172,12 +172,8 @@ impl Hub {
         open.expires = grant.expires.map_or(Tick::NEVER, |expires| {
             Tick::new(expires.saturating_sub(self.unix))
         });
-        open.publish = grant.publish.into_boxed_slice();
-        open.echo = if grant.echo {
-            Echo::On
-        } else {
-            Echo::Off(None)
-        };
+        open.publish = (!grant.publish.is_empty()).then(|| Box::new(grant.publish));
+        open.echo = grant.echo;
         session.state = State::Admitting(Box::new(Admitting {
             upgrade,
             facility: grant.facility,

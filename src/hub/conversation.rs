@@ -4,10 +4,10 @@
 use bytes::Bytes;
 
 use super::Hub;
-use super::fingerprint::Fingerprints;
+use super::fingerprint::{Fingerprint, Fingerprints};
 use super::outbox::{Frames, Outbox};
 use super::redis::publishes::Publishes;
-use super::session::{Due, Echo, Open, State};
+use super::session::{Due, Open, State};
 use crate::close::Close;
 use crate::limits::Limits;
 use crate::peer::PeerId;
@@ -38,6 +38,7 @@ impl Hub {
         let Open {
             partial,
             publish,
+            said,
             echo,
             rate,
             ..
@@ -49,8 +50,8 @@ impl Hub {
             limits,
             heartbeat: heartbeat.as_deref(),
             fingerprints,
-            publish,
-            echo,
+            publish: publish.as_deref().map_or(&[], Vec::as_slice),
+            said: (!*echo).then_some(said),
             publishes: &mut redis.publishes,
             frames,
             outbox: &mut session.outbox,
@@ -132,7 +133,8 @@ struct Ear<'a> {
     heartbeat: Option<&'a str>,
     fingerprints: &'a Fingerprints,
     publish: &'a [Bytes],
-    echo: &'a mut Echo,
+    /// Where the echo rule notes what it said, if it holds.
+    said: Option<&'a mut Option<Fingerprint>>,
     publishes: &'a mut Publishes,
     frames: &'a mut Frames,
     outbox: &'a mut Outbox,
@@ -164,8 +166,8 @@ impl Ear<'_> {
         {
             return Ok(());
         }
-        if let Echo::Off(said) = self.echo {
-            *said = Some(self.fingerprints.of(message));
+        if let Some(said) = &mut self.said {
+            **said = Some(self.fingerprints.of(message));
         }
         if self.publish.is_empty() {
             return Ok(());

@@ -53,6 +53,7 @@ use self::control::Control;
 use self::drain::Drain;
 use self::embedded::Embedded;
 use self::fingerprint::Fingerprints;
+pub use self::outbox::Cork;
 use self::outbox::Frames;
 use self::peers::{Peer, Peers};
 use self::redis::Redis;

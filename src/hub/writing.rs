@@ -2,6 +2,7 @@
 
 use super::Hub;
 use super::embedded::Embedded;
+use super::outbox::Cork;
 use super::peers::Peer;
 use super::redis::link::{Link, Up};
 use crate::peer::{Door, PeerId, RedisOf};
@@ -81,7 +82,7 @@ impl Hub {
     }
 
     /// What to write to a peer now: in place where it can be, else gathered into `cork`. Empty is nothing.
-    pub fn pending<'a>(&'a self, id: PeerId, cork: &'a mut Vec<u8>) -> &'a [u8] {
+    pub fn pending<'a>(&'a self, id: PeerId, cork: &'a mut Cork) -> &'a [u8] {
         match self.peers.get(id) {
             None => &[],
             Some(Peer::Application) => self

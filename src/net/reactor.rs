@@ -27,7 +27,7 @@ use super::reloading::Loader;
 use super::signals::Signals;
 use super::socket::{Readable, Socket};
 use super::tell::tell;
-use crate::hub::{Action, Hub, Lost, To};
+use crate::hub::{Action, Cork, Hub, Lost, To};
 use crate::peer::PeerId;
 use crate::report::Report;
 use crate::tick::Tick;
@@ -72,7 +72,7 @@ pub(super) struct Reactor {
     /// When Redis was read last.
     pub(super) redis_read_at: Tick,
     pub(super) scratch: Box<[u8]>,
-    cork: Vec<u8>,
+    cork: Cork,
     /// Held so that there is one to give up when there is none left.
     pub(super) spare: Option<File>,
     pub(super) accept_again_at: Option<Tick>,
@@ -137,7 +137,7 @@ impl Reactor {
             link: None,
             redis_read_at: Tick::ZERO,
             scratch: vec![0; READ_BYTES].into_boxed_slice(),
-            cork: Vec::new(),
+            cork: Cork::default(),
             spare: File::open("/dev/null").ok(),
             accept_again_at: None,
             client_descriptors: fit.client_descriptors(),

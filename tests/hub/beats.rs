@@ -1,7 +1,7 @@
 //! Heartbeats, pings, and clients that answer none.
 
 use ws4redis::close::Close;
-use ws4redis::hub::Action;
+use ws4redis::hub::{Action, Cork};
 use ws4redis::peer::PeerId;
 
 use crate::frames::{FINAL, PING, PONG, frame};
@@ -106,7 +106,7 @@ fn crowd(heartbeat: bool, says: &[u8]) -> World {
 
 /// How many of these frames the hub sends in each tenth of a second, for so long. Pings are answered at once.
 fn histogram(world: &mut World, expected: &[u8], tenths: usize) -> Vec<usize> {
-    let mut cork = Vec::new();
+    let mut cork = Cork::default();
     let mut counts = Vec::new();
     for _ in 0..tenths {
         world.now += ms(100);

@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use ws4redis::close::Close;
-use ws4redis::hub::{Action, Hub, Lost, To};
+use ws4redis::hub::{Action, Cork, Hub, Lost, To};
 use ws4redis::peer::{Door, From, PeerId, RedisOf};
 use ws4redis::report::Report;
 use ws4redis::tick::Tick;
@@ -44,7 +44,7 @@ pub(crate) struct World {
     sessions_link: Option<PeerId>,
     by_id: BTreeMap<PeerId, Who>,
     unwritten: VecDeque<Who>,
-    cork: Vec<u8>,
+    cork: Cork,
 }
 
 /// A client's place in the table.
@@ -108,7 +108,7 @@ impl World {
             sessions_link: None,
             by_id: BTreeMap::new(),
             unwritten: VecDeque::new(),
-            cork: Vec::new(),
+            cork: Cork::default(),
         }
     }
 

@@ -2,10 +2,12 @@
 
 use std::hint::black_box;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group};
 use ws4redis::wire::http::{Upgrade, with_head};
 use ws4redis::wire::resp::{CommandReader, Incoming, ReplyLimits, ReplyReader, command};
 use ws4redis::wire::ws;
+
+use crate::world::{masked_text, push};
 
 const SIZES: [(&str, usize); 3] = [("128 B", 128), ("4 KiB", 4 << 10), ("64 KiB", 64 << 10)];
 const LIMITS: ReplyLimits = ReplyLimits {
@@ -22,13 +24,12 @@ criterion_group!(
     frames_out,
     heads
 );
-criterion_main!(codecs);
 
 fn messages(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("resp");
     for (name, size) in SIZES {
         group.throughput(Throughput::Bytes(size as u64));
-        let message = message(size);
+        let message = push("broadcast:chat", &vec![b'x'; size]);
         group.bench_function(format!("read a message of {name}"), |bencher| {
             let mut reader = ReplyReader::new(LIMITS);
             bencher.iter(|| {
@@ -37,7 +38,7 @@ fn messages(criterion: &mut Criterion) {
             });
         });
     }
-    let burst = message(128).repeat(500);
+    let burst = push("broadcast:chat", &[b'x'; 128]).repeat(500);
     group.throughput(Throughput::Elements(500));
     group.bench_function("read 500 messages of 128 B at once", |bencher| {
         let mut reader = ReplyReader::new(LIMITS);
@@ -47,7 +48,7 @@ fn messages(criterion: &mut Criterion) {
         });
     });
     group.throughput(Throughput::Bytes(16 << 20));
-    let large = message(16 << 20);
+    let large = push("broadcast:chat", &vec![b'x'; 16 << 20]);
     group.sample_size(20).bench_function(
         "read a message of 16 MiB in pieces of 4 KiB",
         |bencher| {
@@ -107,7 +108,7 @@ fn frames_in(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("ws in");
     for (name, size) in SIZES {
         group.throughput(Throughput::Bytes(size as u64));
-        let frame = masked_text(size);
+        let frame = masked_text(&vec![b'x'; size]);
         group.bench_function(format!("read a text of {name}"), |bencher| {
             bencher.iter_batched_ref(
                 || frame.clone(),
@@ -177,33 +178,6 @@ fn heads(criterion: &mut Criterion) {
 
 fn is_message(reader: &mut ReplyReader) -> bool {
     matches!(black_box(reader.pull()), Ok(Some(Incoming::Message { .. })))
-}
-
-fn message(size: usize) -> Vec<u8> {
-    let mut bytes =
-        format!(">3\r\n$7\r\nmessage\r\n$14\r\nbroadcast:chat\r\n${size}\r\n").into_bytes();
-    bytes.resize(bytes.len() + size, b'x');
-    bytes.extend(b"\r\n");
-    bytes
-}
-
-fn masked_text(size: usize) -> Vec<u8> {
-    let mask = [0x37, 0xfa, 0x21, 0x3d];
-    let mut bytes = vec![0x81];
-    match size {
-        0..126 => bytes.push(0x80 | size as u8),
-        126..65_536 => {
-            bytes.push(0xfe);
-            bytes.extend((size as u16).to_be_bytes());
-        }
-        _ => {
-            bytes.push(0xff);
-            bytes.extend((size as u64).to_be_bytes());
-        }
-    }
-    bytes.extend(mask);
-    bytes.extend(mask.iter().cycle().take(size).map(|mask| b'x' ^ mask));
-    bytes
 }
 
 /// About 800 bytes, as a browser on a Django site sends them.

@@ -1,18 +1,25 @@
 //! What waits to be sent to each client.
 //!
-//! A message to ten thousand clients is one [`Frames`] entry and ten thousand 8-byte nodes: queueing is a push
+//! A message to ten thousand clients is one [`Frames`] entry and ten thousand 12-byte nodes: queueing is a push
 //! onto a linked list in one shared arena, so an idle client owns no queue storage and a burst allocates
-//! nothing once the arena has grown.
+//! nothing once the arena has grown. A node names a *run*: frames of which each was added next after the one before.
+//! So a burst is one node for each client, however many messages it has, and clients that wait for the same run are
+//! sent the same copy of it.
 //!
-//! Invariant: `entry.references` = nodes that name the entry + holders between [`Frames::add`] and
+//! Invariant: `entry.references` = runs that hold the entry + holders between [`Frames::add`] and
 //! [`Frames::release`]; an entry without references is gone. `outbox.bytes` = sum of its frames − `sent`.
+//! `entry.after` is set once, so it leads through a run for as long as the run holds its entries, whatever came to
+//! lie in the places of others meanwhile.
+
+mod entries;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use slab::Slab;
 
-/// No node.
+use self::entries::Entries;
+
+/// No node, no frame.
 const NONE: u32 = u32::MAX;
 
 /// Above this a frame goes to the socket by itself; below, it is worth a copy to spare a system call (16 KiB
@@ -56,6 +63,21 @@ impl Outbox {
     }
 }
 
+/// Where frames are copied together, to be sent at once.
+#[derive(Debug, Default)]
+pub struct Cork {
+    bytes: Vec<u8>,
+    holds: Option<Held>,
+}
+
+/// Whose bytes a cork holds: a run's, as long as no place of an entry was given up since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Held {
+    first: u32,
+    last: u32,
+    removed: u64,
+}
+
 /// The bound of the outbox would be passed; nothing was added.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full;
@@ -63,68 +85,46 @@ pub(crate) struct Full;
 /// The arena of all frames and all queues.
 #[derive(Debug)]
 pub(crate) struct Frames {
-    entries: Slab<Entry>,
-    /// Entries that were added as shared, by the address of their bytes, which they keep from being used again.
-    shared: BTreeMap<usize, u32>,
+    entries: Entries,
     nodes: Vec<Node>,
     free: u32,
     /// Nodes that are not free.
     queued: usize,
-    bytes: usize,
 }
 
 impl Default for Frames {
     fn default() -> Frames {
         Frames {
-            entries: Slab::new(),
-            shared: BTreeMap::new(),
+            entries: Entries::default(),
             nodes: Vec::new(),
             free: NONE,
             queued: 0,
-            bytes: 0,
         }
     }
 }
 
-#[derive(Debug)]
-struct Entry {
-    bytes: Bytes,
-    references: u32,
-}
-
+/// A run of frames, and what waits behind it.
 #[derive(Debug, Clone, Copy)]
 struct Node {
-    frame: u32,
+    first: u32,
+    last: u32,
     next: u32,
 }
 
 impl Frames {
     /// Takes a frame, held by the caller until [`Frames::release`].
     pub(crate) fn add(&mut self, bytes: Bytes) -> FrameId {
-        self.bytes += bytes.len();
-        // The slab cannot pass u32: a frame takes 2 bytes at least, and the byte budget is far below 8 GiB.
-        FrameId(self.entries.insert(Entry {
-            bytes,
-            references: 1,
-        }) as u32)
+        FrameId(self.entries.add(bytes))
     }
 
     /// Takes a frame that may be here already, on behalf of others: it is held, and counted, once.
     pub(crate) fn add_shared(&mut self, bytes: &Bytes) -> FrameId {
-        if let Some(known) = self.shared.get(&address(bytes))
-            && let Some(entry) = self.entries.get_mut(*known as usize)
-        {
-            entry.references += 1;
-            return FrameId(*known);
-        }
-        let frame = self.add(bytes.clone());
-        self.shared.insert(address(bytes), frame.0);
-        frame
+        FrameId(self.entries.add_shared(bytes))
     }
 
     /// By how much a shared frame would add to [`Frames::bytes`].
     pub(crate) fn cost(&self, bytes: &Bytes) -> usize {
-        if self.shared.contains_key(&address(bytes)) {
+        if self.entries.has_shared(bytes) {
             0
         } else {
             bytes.len()
@@ -133,7 +133,7 @@ impl Frames {
 
     /// Gives up the hold of [`Frames::add`].
     pub(crate) fn release(&mut self, frame: FrameId) {
-        self.unlink(frame.0);
+        self.entries.release(frame.0);
     }
 
     /// Queues a frame. The first may be of any size, so that one large message reaches a reader who keeps up;
@@ -145,21 +145,18 @@ impl Frames {
         frame: FrameId,
         bytes_max: usize,
     ) -> Result<(), Full> {
-        let Some(entry) = self.entries.get(frame.0 as usize) else {
+        let Some(entry) = self.entries.get(frame.0) else {
             return Ok(());
         };
         let length = entry.bytes.len();
         if outbox.bytes() + length > bytes_max && !outbox.is_empty() {
-            let first = self.part(outbox.head).map_or(0, |(first, _)| first.len());
+            let first = self.first(outbox).map_or(0, |(_, first)| first.len());
             let behind = outbox.bytes() + outbox.sent as usize - first;
             if behind + length > bytes_max {
                 return Err(Full);
             }
         }
-        let Some(entry) = self.entries.get_mut(frame.0 as usize) else {
-            return Ok(());
-        };
-        entry.references += 1;
+        self.entries.hold(frame.0);
         self.link(outbox, frame.0, length);
         Ok(())
     }
@@ -193,23 +190,40 @@ impl Frames {
     }
 
     /// The bytes to send next: the first frame, or as many whole ones as fit into [`CORK_BYTES`], copied
-    /// into `cork`.
-    pub(crate) fn front<'a>(&'a self, outbox: &Outbox, cork: &'a mut Vec<u8>) -> &'a [u8] {
-        let Some((frame, mut next)) = self.part(outbox.head) else {
+    /// into `cork`, unless that is what it holds.
+    pub(crate) fn front<'a>(&'a self, outbox: &Outbox, cork: &'a mut Cork) -> &'a [u8] {
+        let Some((node, frame)) = self.first(outbox) else {
             return &[];
         };
-        let mut part = frame.get(outbox.sent as usize..).unwrap_or_default();
-        if next == NONE || part.len() >= CORK_BYTES {
+        let part = frame.get(outbox.sent as usize..).unwrap_or_default();
+        let is_run = node.next == NONE;
+        if is_run && node.first == node.last || part.len() >= CORK_BYTES {
             return part;
         }
-        cork.clear();
+        let held = (is_run && outbox.sent == 0).then_some(Held {
+            first: node.first,
+            last: node.last,
+            removed: self.entries.removed(),
+        });
+        if held.is_none() || held != cork.holds {
+            cork.holds = held;
+            self.gather(node, part, &mut cork.bytes);
+        }
+        &cork.bytes
+    }
+
+    /// Copies `part`, of the first frame of `node`, and what of the frames behind it fits whole.
+    fn gather<'a>(&'a self, mut node: Node, mut part: &'a [u8], into: &mut Vec<u8>) {
+        into.clear();
         loop {
-            cork.extend_from_slice(part);
-            match self.part(next) {
-                Some((more, after)) if cork.len() + more.len() <= CORK_BYTES => {
-                    (part, next) = (more, after);
-                }
-                _ => return cork,
+            into.extend_from_slice(part);
+            node = match self.behind(node) {
+                Some(node) => node,
+                None => return,
+            };
+            match self.entries.get(node.first) {
+                Some(more) if into.len() + more.bytes.len() <= CORK_BYTES => part = &more.bytes,
+                _ => return,
             }
         }
     }
@@ -218,7 +232,7 @@ impl Frames {
     pub(crate) fn advance(&mut self, outbox: &mut Outbox, n: usize) {
         let mut n = n + outbox.sent as usize;
         outbox.bytes = outbox.bytes.saturating_add(outbox.sent);
-        while let Some((frame, _)) = self.part(outbox.head) {
+        while let Some((_, frame)) = self.first(outbox) {
             let length = frame.len();
             if n < length {
                 break;
@@ -236,17 +250,16 @@ impl Frames {
     pub(crate) fn clear(&mut self, outbox: &mut Outbox, but_first: bool) {
         let mut rest = std::mem::take(outbox);
         if (rest.sent > 0 || but_first)
-            && let Some((frame, next)) = self.part(rest.head)
+            && let Some((node, frame)) = self.first(&rest)
         {
             // It stays the frame that others wait for, too: a copy would be counted once for each of them.
-            outbox.bytes = frame.len() as u32 - rest.sent;
-            (outbox.head, outbox.tail, outbox.sent) = (rest.head, rest.head, rest.sent);
-            if let Some(node) = self.nodes.get_mut(rest.head as usize) {
-                node.next = NONE;
-            }
-            rest.head = next;
+            let length = frame.len();
+            self.entries.hold(node.first);
+            self.link(outbox, node.first, length);
+            outbox.sent = rest.sent;
+            outbox.bytes -= rest.sent;
         }
-        while rest.head != NONE {
+        while !rest.is_empty() {
             self.pop(&mut rest);
         }
     }
@@ -254,7 +267,7 @@ impl Frames {
     /// Bytes of all frames that wait anywhere, each counted once, and of their places in the queues. Free places do
     /// not count: closing somebody would not give them back.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes + self.queued * size_of::<Node>()
+        self.entries.bytes() + self.queued * size_of::<Node>()
     }
 
     /// Gives the arena back after a burst, when nothing waits.
@@ -263,20 +276,29 @@ impl Frames {
         if self.entries.is_empty() && self.nodes.len() > WORTH_IT {
             self.nodes = Vec::new();
             self.free = NONE;
-            self.entries = Slab::new();
+            self.entries.shrink();
         }
     }
 
     /// Panics unless the invariants hold, given every outbox there is. For tests.
     pub(crate) fn check<'a>(&self, outboxes: impl Iterator<Item = &'a Outbox>) {
-        let mut references = vec![0u32; self.entries.capacity()];
+        let mut found = BTreeMap::new();
         let mut queued = 0;
         for outbox in outboxes {
             let (mut at, mut bytes) = (outbox.head, 0);
             while let Some(node) = self.nodes.get(at as usize) {
-                references[node.frame as usize] += 1;
                 queued += 1;
-                bytes += self.entries[node.frame as usize].bytes.len();
+                let mut frame = node.first;
+                loop {
+                    let entry = self.entries.get(frame);
+                    assert!(entry.is_some(), "a run holds its frames");
+                    bytes += entry.map_or(0, |entry| entry.bytes.len());
+                    *found.entry(frame).or_default() += 1;
+                    if frame == node.last {
+                        break;
+                    }
+                    frame = entry.map_or(NONE, |entry| entry.after);
+                }
                 assert!(
                     node.next != NONE || at == outbox.tail,
                     "an outbox ends at its tail"
@@ -290,40 +312,52 @@ impl Frames {
             );
         }
         assert_eq!(self.queued, queued, "the queues' nodes are counted");
-        for (address, at) in &self.shared {
-            let entry = &self.entries[*at as usize];
-            assert_eq!(
-                entry.bytes.as_ptr().addr(),
-                *address,
-                "a shared frame is found"
-            );
-        }
-        for (at, entry) in &self.entries {
-            assert_eq!(
-                entry.references, references[at],
-                "a frame lives as long as it is queued"
-            );
-        }
-        assert_eq!(
-            self.bytes,
-            self.entries
-                .iter()
-                .map(|(_, entry)| entry.bytes.len())
-                .sum::<usize>()
-        );
+        self.entries.check(&found);
     }
 
-    /// The frame that a node names, and the node after it.
-    fn part(&self, node: u32) -> Option<(&Bytes, u32)> {
-        let node = self.nodes.get(node as usize)?;
-        let entry = self.entries.get(node.frame as usize)?;
-        Some((&entry.bytes, node.next))
+    /// The first run that waits, and its first frame.
+    fn first(&self, outbox: &Outbox) -> Option<(Node, &Bytes)> {
+        let node = *self.nodes.get(outbox.head as usize)?;
+        let entry = self.entries.get(node.first)?;
+        Some((node, &entry.bytes))
+    }
+
+    /// What waits behind the first frame of a run.
+    fn behind(&self, node: Node) -> Option<Node> {
+        if node.first == node.last {
+            return self.nodes.get(node.next as usize).copied();
+        }
+        let first = self.entries.get(node.first)?.after;
+        Some(Node { first, ..node })
     }
 
     fn link(&mut self, outbox: &mut Outbox, frame: u32, length: usize) {
-        let node = Node { frame, next: NONE };
+        outbox.bytes = outbox.bytes.saturating_add(length as u32);
+        let tail = self.nodes.get_mut(outbox.tail as usize);
+        if let Some(tail) = tail
+            && let Some(last) = self.entries.get(tail.last)
+            && last.after == frame
+        {
+            tail.last = frame;
+            return;
+        }
+        let at = self.node(frame);
+        match self.nodes.get_mut(outbox.tail as usize) {
+            Some(tail) => tail.next = at,
+            None => outbox.head = at,
+        }
+        outbox.tail = at;
+    }
+
+    /// A run of this frame alone.
+    fn node(&mut self, frame: u32) -> u32 {
+        let node = Node {
+            first: frame,
+            last: frame,
+            next: NONE,
+        };
         self.queued += 1;
-        let at = match self.nodes.get_mut(self.free as usize) {
+        match self.nodes.get_mut(self.free as usize) {
             Some(free) => {
                 let at = self.free;
                 self.free = free.next;
@@ -334,46 +368,30 @@ impl Frames {
                 self.nodes.push(node);
                 self.nodes.len() as u32 - 1
             }
-        };
-        match self.nodes.get_mut(outbox.tail as usize) {
-            Some(tail) => tail.next = at,
-            None => outbox.head = at,
         }
-        outbox.tail = at;
-        outbox.bytes = outbox.bytes.saturating_add(length as u32);
     }
 
+    /// Forgets the first frame.
     fn pop(&mut self, outbox: &mut Outbox) {
         let at = outbox.head;
         let Some(node) = self.nodes.get_mut(at as usize) else {
             return;
         };
-        let frame = node.frame;
-        self.queued -= 1;
-        outbox.head = node.next;
-        if outbox.head == NONE {
-            outbox.tail = NONE;
+        let frame = node.first;
+        match self.entries.get(frame) {
+            Some(entry) if frame != node.last => node.first = entry.after,
+            _ => {
+                self.queued -= 1;
+                outbox.head = node.next;
+                if outbox.head == NONE {
+                    outbox.tail = NONE;
+                }
+                node.next = self.free;
+                self.free = at;
+            }
         }
-        node.next = self.free;
-        self.free = at;
-        self.unlink(frame);
+        self.entries.release(frame);
     }
-
-    fn unlink(&mut self, frame: u32) {
-        let Some(entry) = self.entries.get_mut(frame as usize) else {
-            return;
-        };
-        entry.references -= 1;
-        if entry.references == 0 {
-            self.bytes -= entry.bytes.len();
-            self.shared.remove(&address(&entry.bytes));
-            self.entries.remove(frame as usize);
-        }
-    }
-}
-
-fn address(bytes: &Bytes) -> usize {
-    bytes.as_ptr().addr()
 }
 
 #[cfg(test)]
@@ -387,7 +405,7 @@ mod tests {
     }
 
     fn drained(frames: &mut Frames, outbox: &mut Outbox, step: usize) -> String {
-        let (mut out, mut cork) = (Vec::new(), Vec::new());
+        let (mut out, mut cork) = (Vec::new(), Cork::default());
         loop {
             let front = frames.front(outbox, &mut cork);
             if front.is_empty() {
@@ -422,9 +440,9 @@ mod tests {
         frames.release(frame);
         frames.check([&a, &b].into_iter());
         assert_eq!(drained(&mut frames, &mut a, 5), "hello");
-        assert_eq!(frames.entries.len(), 1);
+        assert!(!frames.entries.is_empty());
         assert_eq!(drained(&mut frames, &mut b, 5), "hello");
-        assert_eq!(frames.entries.len(), 0);
+        assert!(frames.entries.is_empty());
     }
 
     #[test]
@@ -496,7 +514,8 @@ mod tests {
 
     #[test]
     fn a_large_frame_is_not_copied_and_small_ones_fill_one_cork() {
-        let (mut frames, mut outbox, mut cork) = (Frames::default(), Outbox::default(), Vec::new());
+        let (mut frames, mut outbox) = (Frames::default(), Outbox::default());
+        let mut cork = Cork::default();
         let large = Bytes::from(vec![7; CORK_BYTES]);
         let address = large.as_ptr();
         frames.push_own(&mut outbox, large);
@@ -504,5 +523,62 @@ mod tests {
         assert_eq!(frames.front(&outbox, &mut cork).as_ptr(), address);
         frames.advance(&mut outbox, CORK_BYTES);
         assert_eq!(frames.front(&outbox, &mut cork), b"ab");
+    }
+    #[test]
+    fn a_burst_is_one_node_a_client_and_copied_once_for_all_of_them() {
+        let (mut frames, mut cork) = (Frames::default(), Cork::default());
+        let (mut a, mut b) = (Outbox::default(), Outbox::default());
+        for text in ["one", "two", "three"] {
+            let frame = frames.add(Bytes::from_static(text.as_bytes()));
+            frames.push(&mut a, frame, 99).unwrap();
+            frames.push(&mut b, frame, 99).unwrap();
+            frames.release(frame);
+        }
+        frames.check([&a, &b].into_iter());
+        assert_eq!(frames.queued, 2);
+        assert_eq!(frames.front(&a, &mut cork), b"onetwothree");
+        frames.advance(&mut a, 11);
+        // It would be copied over, if it were copied.
+        cork.bytes[..3].copy_from_slice(b"ONE");
+        assert_eq!(frames.front(&b, &mut cork), b"ONEtwothree");
+        frames.advance(&mut b, 3);
+        frames.check([&a, &b].into_iter());
+        assert_eq!(frames.front(&b, &mut cork), b"twothree");
+    }
+
+    #[test]
+    fn a_copy_is_not_taken_for_that_of_others_that_came_into_the_same_places() {
+        let (mut frames, mut cork) = (Frames::default(), Cork::default());
+        let mut outbox = Outbox::default();
+        for text in ["one", "two"] {
+            queue(&mut frames, &mut outbox, &[text, "end"]);
+            let front = frames.front(&outbox, &mut cork).to_vec();
+            assert_eq!(front, [text.as_bytes(), b"end"].concat());
+            frames.advance(&mut outbox, 6);
+        }
+    }
+
+    #[test]
+    fn a_run_survives_that_its_neighbours_go_and_others_take_their_places() {
+        let mut frames = Frames::default();
+        let (mut slow, mut quick) = (Outbox::default(), Outbox::default());
+        let mut expected = String::new();
+        for round in 0..50 {
+            let text = format!("{round},");
+            let frame = frames.add(Bytes::from(text.clone()));
+            frames.push(&mut quick, frame, 999).unwrap();
+            if round % 7 < 3 {
+                frames.push(&mut slow, frame, 999).unwrap();
+                expected += &text;
+            }
+            frames.release(frame);
+            if round % 5 == 4 {
+                drained(&mut frames, &mut quick, 3);
+            }
+            frames.check([&slow, &quick].into_iter());
+        }
+        assert_eq!(drained(&mut frames, &mut slow, 5), expected);
+        drained(&mut frames, &mut quick, 9);
+        assert!(frames.entries.is_empty() && frames.queued == 0);
     }
 }

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
 use serde_json::Value;
 use ws4redis::config::{JwtAlgorithm, Secret};
 use ws4redis::hub::access::jwt::{JwtConfig, Verifier};
@@ -23,7 +23,6 @@ const SIGNED: &str = "GET /ws/chat%2F1?subscribe-user HTTP/1.1\r\n\
     \r\n";
 
 criterion_group!(access, tokens, headers);
-criterion_main!(access);
 
 fn tokens(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("jwt");
@@ -64,7 +63,7 @@ fn headers(criterion: &mut Criterion) {
 
 /// A text of the tests' fixture.
 fn text(kind: &str, name: &str) -> String {
-    let lines = include_str!("../tests/tokens.jsonl").lines();
+    let lines = include_str!("../../tests/tokens.jsonl").lines();
     let found = lines
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .find(|line| line[kind] == name);
