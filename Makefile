@@ -13,7 +13,7 @@ COVERAGE := -C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 \
 ADVISORIES := https://github.com/rustsec/advisory-db
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-chat test-django test-js chat wheel sim bench bench-smoke bench-handshakes fuzz figures lint doc ci setup
+.PHONY: help run demo test test-chat test-django test-js chat wheel sim bench bench-smoke bench-handshakes bench-peers fuzz figures lint doc ci setup
 # Two builds at once fight over the same target directory and the same cores.
 .NOTPARALLEL:
 
@@ -70,6 +70,9 @@ bench-smoke: setup ## run each benchmark once, to see that it runs
 
 bench-handshakes: setup ## print the figures of docs/access.md: what each source of identity costs
 	cargo bench --locked --bench handshakes
+
+bench-peers: ## measure the gateway against others, and write docs/benchmarks.md: PEERS="--only bun --rounds 9"
+	python3 benches/peers/run.py $(PEERS)
 
 fuzz: ## let libFuzzer look for bytes that are read wrongly: TARGET=heads SECONDS=60
 	cp Cargo.lock fuzz/Cargo.lock # the versions that we ship
