@@ -22,7 +22,7 @@ DEBIAN = {
 
 @dataclass(frozen=True)
 class Peer:
-    """A gateway under test. In its texts @PORT@, @REDIS@ and @DIR@ are filled in."""
+    """A gateway under test. In its texts @PORT@, @REDIS@, @DIR@ and @FLAGS@ are filled in."""
 
     name: str
     title: str
@@ -67,12 +67,11 @@ def floor(name, title, *more):
 
 
 def ours(name, title, listen, url):
-    query = "?subscribe-broadcast&publish-broadcast&echo"
     return Peer(
         name,
         title,
         [str(BINARY), "serve", "--listen", listen, "--admin", "off", "--redis", "redis://127.0.0.1:@REDIS@"],
-        url=url + "/ws/bench-{channel}" + query,
+        url=url + "/ws/bench-{channel}?@FLAGS@",
         environment={"WS4REDIS_LOG": "error"},
     )
 
@@ -91,7 +90,6 @@ PEERS = [
         "nchan",
         "nchan",
         ["nginx", "-p", "@DIR@", "-c", "nginx.conf"],
-        url="ws://127.0.0.1:@PORT@/ws/bench-{channel}",
         publish=post("/publish/bench-{channel}"),
         files=("nchan/nginx.conf",),
         lacks="Redis is not in the path here (memory of one server, publishing by POST); buffered messages "
@@ -134,7 +132,7 @@ PEERS = [
         "django-websocket-redis 0.6.0",
         [str(INSTALLED / "python/bin/uwsgi"), "--http-socket", "127.0.0.1:@PORT@", "--gevent", "6000", "--processes", "4", "--http-websockets",
          "--listen", "4096", "--disable-logging", "--master", "--die-on-term", "--wsgi-file", "wsgi.py"],
-        url="ws://127.0.0.1:@PORT@/ws/bench-{channel}?subscribe-broadcast&publish-broadcast&echo",
+        url="ws://127.0.0.1:@PORT@/ws/bench-{channel}?@FLAGS@",
         files=("original/settings.py", "original/wsgi.py"),
         lacks="a connection to Redis for each client; ends clients when Redis fails; one message per wake-up",
         cannot={"one-10k": TOO_MANY, "one-19k": TOO_MANY, "channels-10k": TOO_MANY, "memory": TOO_MANY, "idle": TOO_MANY},

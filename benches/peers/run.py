@@ -99,7 +99,9 @@ def once(peer, work, quick):
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ws4redis-peers-")))
         port, redis = free_ports(2)
-        blanks = {"@PORT@": port, "@REDIS@": redis, "@DIR@": str(folder)}
+        # The clients of ws4redis say what they want to do.
+        flags = "subscribe-broadcast" + ("&publish-broadcast&echo" if work.name == "publish" else "")
+        blanks = {"@PORT@": port, "@REDIS@": redis, "@DIR@": str(folder), "@FLAGS@": flags}
         stack.enter_context(redis_server(blanks["@REDIS@"], folder))
         try:
             gateway = stack.enter_context(started(peer, blanks, folder))

@@ -28,7 +28,7 @@ WORKS = [
     Work("one-19k", "19,000 connections, one message at a time", "fanout -c 19000 --window 1", "cpu", ALL_FAST),
     Work("channels-10k", "10,000 connections on 10,000 channels, a random one at a time",
          "fanout -c 10000 --channels 10000 --window 1 --random 7", "cpu", ALL_FAST),
-    Work("memory", "10,000 idle connections: memory of each", "idle -c 10000", "memory", seconds=1, warm_up=0.5),
+    Work("memory", "10,000 idle connections: memory of each", "idle -c 10000", "memory", seconds=2),
     Work("handshakes", "handshakes with subscription, 64 at a time", "connect --concurrency 64", "rate"),
     Work("publish", "200 clients publishing", "publish -c 200", "rate"),
     Work("rate", "1,000 connections, 50 messages/s", "fanout -c 1000 --rate 50", "p99", seconds=3),
