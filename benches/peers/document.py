@@ -92,7 +92,7 @@ COLUMNS = {
 def curves(results, name, points):
     """Per peer: the points, each with median, least and most."""
     for peer in PEERS:
-        found = [(point, *spread) for point in points if (spread := results.spread(f"{name}-{point}", peer.name, cpu))]
+        found = [(point, *spread) for point in points if (spread := results.spread(f"growth-{name}-{point}", peer.name, cpu))]
         if found:
             yield peer.title, found
 

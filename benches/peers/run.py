@@ -128,7 +128,7 @@ def bench(peer, work, blanks, pid, seconds, warm_up):
     if peer.hello:
         command += ["--hello", peer.hello]
     # Many say 101 before Redis has confirmed their subscription.
-    settle = "500ms"
+    settle = "300ms"
     return command + ["--pid", str(pid), "--json", "--settle", settle,
                       "--duration", f"{int(seconds * 1000)}ms", "--warm-up", f"{int(warm_up * 1000)}ms"]
 
@@ -157,7 +157,7 @@ def started(peer, blanks, folder):
     with ended(command, folder, environment) as process:
         wait_for(process, str(unix) if peer.url.startswith("unix:") else ("127.0.0.1", int(blanks["@PORT@"])))
         # Listening is not yet ready: some connect to Redis, some compile.
-        time.sleep(0.5)
+        time.sleep(0.4)
         yield process
 
 

@@ -13,8 +13,8 @@ class Work:
     figure: str
     # Only these peers; otherwise all that can.
     peers: tuple = ()
-    seconds: float = 2
-    warm_up: float = 1
+    seconds: float = 1.5
+    warm_up: float = 0.7
     # At the same time, as an idle gateway is in nobody's way.
     together: bool = False
 
@@ -34,7 +34,7 @@ WORKS = [
     Work("rate", "1,000 connections, 50 messages/s", "fanout -c 1000 --rate 50", "p99", seconds=3),
     # So large that what a slow client leaves unread is more than the kernel holds for it.
     Work("slow", "900 connections, 50 messages/s of 8 KiB, without and with 100 that never read",
-         "slow -c 900 --slow 100 --rate 50 --size 8192", "slow", seconds=3),
+         "slow -c 900 --slow 100 --rate 50 --size 8192", "slow", seconds=2),
     Work("idle", "5,000 connections idle for a minute", "idle -c 5000", "idle", seconds=60, together=True),
 ]
 
@@ -46,7 +46,7 @@ SIZES = (48, 128, 512, 2_048, 8_192, 32_768, 65_536)
 
 def growth(name, title, arguments, points):
     return [
-        Work(f"{name}-{point}", title, arguments.format(point), "cpu", GROWING, seconds=1, warm_up=0.4) for point in points
+        Work(f"growth-{name}-{point}", title, arguments.format(point), "cpu", GROWING, seconds=1, warm_up=0.4) for point in points
     ]
 
 
