@@ -2,13 +2,15 @@
 
 import os
 import platform
+import statistics
 import time
 from pathlib import Path
 
 import plot
 import targets
 from figures import Results, cpu, latency, number, own, rate
-from peers import HERE, PEERS, ROOT, versions
+from install import versions
+from peers import HERE, PEERS, ROOT
 from works import PLOTS, WORKS
 
 OUT = ROOT / "docs/benchmarks.md"
@@ -77,14 +79,25 @@ def load(results, work, peer):
 COSTS = [spread(cpu), times("floor", cpu), spread(rate, 1e-3), load]
 COLUMNS = {
     "cpu": (["CPU per delivery, µs", "× floor", "thousand deliveries/s", "generator"], COSTS),
-    "rate": (["thousand/s", "× floor", "CPU for each, µs", "generator"],
-             [spread(rate, 1e-3), times("floor", rate), spread(cpu), load]),
+    "rate": (
+        ["thousand/s", "× floor", "CPU for each, µs", "generator"],
+        [spread(rate, 1e-3), times("floor", rate), spread(cpu), load],
+    ),
     "memory": (["bytes"], [spread(targets.memory)]),
-    "p99": (["p50, ms", "p99, ms", "last p50, ms", "last p99, ms", "CPU per delivery, µs"],
-            [spread(lambda report: latency(report, "latency", "p50")), spread(targets.p99),
-             spread(targets.last_median), spread(targets.last_p99), spread(cpu)]),
-    "slow": (["p99 without, ms", "p99 with, ms", "times"],
-             [spread(lambda report: report["phases"][0]["latency"]["p99"] * 1e3), spread(targets.p99), spread(targets.slow)]),
+    "p99": (
+        ["p50, ms", "p99, ms", "last p50, ms", "last p99, ms", "CPU per delivery, µs"],
+        [
+            spread(lambda report: latency(report, "latency", "p50")),
+            spread(targets.p99),
+            spread(targets.last_median),
+            spread(targets.last_p99),
+            spread(cpu),
+        ],
+    ),
+    "slow": (
+        ["p99 without, ms", "p99 with, ms", "times"],
+        [spread(lambda report: report["phases"][0]["latency"]["p99"] * 1e3), spread(targets.p99), spread(targets.slow)],
+    ),
     "idle": (["% of a core"], [spread(targets.idle)]),
 }
 
@@ -92,7 +105,9 @@ COLUMNS = {
 def curves(results, name, points):
     """Per peer: the points, each with median, least and most."""
     for peer in PEERS:
-        found = [(point, *spread) for point in points if (spread := results.spread(f"growth-{name}-{point}", peer.name, cpu))]
+        found = [
+            (point, *spread) for point in points if (spread := results.spread(f"growth-{name}-{point}", peer.name, cpu))
+        ]
         if found:
             yield peer.title, found
 
@@ -107,7 +122,9 @@ def lacks(results):
 
 def machine(results):
     loads = sorted(line["load"] for line in results.lines)
-    model = next(line.split(": ")[1] for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
-    at = [time.strftime("%Y-%m-%d", time.gmtime(line["at"])) for line in results.lines]
-    yield f"{os.cpu_count()} cores of {model}, {platform.system()} {platform.release().split('-')[0]}, {max(at)}. Load average before a"
-    yield f"measurement: median {loads[len(loads) // 2]:.1f}, at most {loads[-1]:.1f} (the measurement itself makes about 1.5)."
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next(line.split(": ")[1] for line in lines if line.startswith("model name"))
+    day = time.strftime("%Y-%m-%d", time.gmtime(max(line["at"] for line in results.lines)))
+    yield f"{os.cpu_count()} cores of {model}, {platform.system()} {platform.release().split('-')[0]}, {day}."
+    yield f"Load average before a measurement: median {statistics.median(loads):.1f}, from {loads[0]:.1f} to {loads[-1]:.1f};"
+    yield "the measurements make about 1.5 of it themselves."

@@ -26,13 +26,18 @@ def svg(title, axis, curves):
         return ""
     x = across([point[0] for point in points])
     top = nice(max(point[3] for point in points))
-    y = lambda value: HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * value / top
+
+    def y(value):
+        return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * value / top
+
     parts = [*frame(title, axis, sorted({point[0] for point in points}), x, y, top)]
     for number, (name, found) in enumerate(curves):
         parts += curve(number, name, found, x, y)
     body = "\n".join(parts)
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">\n'
-            f"<style>{STYLE}</style>\n{body}\n</svg>\n")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">\n'
+        f"<style>{STYLE}</style>\n{body}\n</svg>\n"
+    )
 
 
 def across(values):

@@ -4,7 +4,8 @@
 
 Each measurement has its own redis-server, its own gateway on core 0, and `ws4redis bench` with Redis on core 1; rounds
 are interleaved: each peer once, then each again. Every load is bounded, and all that is started is ended by its number.
-What was measured stands in target/peers/results.jsonl, until the same is measured again; --report only writes the document.
+What was measured stands in target/peers/results.jsonl, until the same is measured again; --report only writes the
+document.
 """
 
 import argparse
@@ -24,7 +25,8 @@ from pathlib import Path
 
 import document
 import figures
-from peers import BINARY, HERE, INSTALLED, ONLY_IN, PEERS, install
+from install import install
+from peers import BINARY, HERE, INSTALLED, ONLY_IN, PEERS
 from works import GROWTH, WORKS
 
 GATEWAY_CORE, LOAD_CORE = "0", "1"
@@ -45,12 +47,19 @@ def main():
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = lambda text: text.split(",")
-    parser.add_argument("--only", type=names, metavar="PEERS", help="these peers, of " + ", ".join(p.name for p in PEERS))
+
+    def names(text):
+        return text.split(",")
+
+    parser.add_argument(
+        "--only", type=names, metavar="PEERS", help="these peers, of " + ", ".join(p.name for p in PEERS)
+    )
     parser.add_argument("--works", type=names, help="these workloads, of " + ", ".join(w.name for w in WORKS + GROWTH))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--growth-rounds", type=int, default=3, help="of each point of the plots")
-    parser.add_argument("--quick", action="store_true", help="one short round, to see that all runs; writes no document")
+    parser.add_argument(
+        "--quick", action="store_true", help="one short round, to see that all runs; writes no document"
+    )
     parser.add_argument("--report", action="store_true", help="measure nothing, write the document")
     options = parser.parse_args()
     if options.quick:
@@ -60,8 +69,13 @@ def parse():
 
 def measure(work, rounds, options):
     able = [peer for peer in PEERS if takes_part(peer, work) and (options.only is None or peer.name in options.only)]
-    results(options).write_text("".join(json.dumps(line) + "\n" for line in read(options)
-                                        if line["work"] != work.name or line["peer"] not in {peer.name for peer in able}))
+    results(options).write_text(
+        "".join(
+            json.dumps(line) + "\n"
+            for line in read(options)
+            if line["work"] != work.name or line["peer"] not in {peer.name for peer in able}
+        )
+    )
     for number in range(rounds):
         if work.together:
             threads = [threading.Thread(target=record, args=(peer, work, number, rounds, options)) for peer in able]
@@ -87,9 +101,18 @@ def record(peer, work, number, rounds, options):
     load = os.getloadavg()[0]
     report, trouble = once(peer, work, options.quick)
     with results(options).open("a") as file:
-        line = {"work": work.name, "peer": peer.name, "at": int(time.time()), "load": load, "report": report, "trouble": trouble}
+        line = {
+            "work": work.name,
+            "peer": peer.name,
+            "at": int(time.time()),
+            "load": load,
+            "report": report,
+            "trouble": trouble,
+        }
         file.write(json.dumps(line) + "\n")
-    said = f"{figures.shown(work, figures.value(work, report))}, generator at {figures.own(report):.0%}" if report else ""
+    said = (
+        f"{figures.shown(work, figures.value(work, report))}, generator at {figures.own(report):.0%}" if report else ""
+    )
     print(f"{work.name} {number + 1}/{rounds} {peer.name}: {said} {trouble}", flush=True)
 
 
@@ -115,22 +138,43 @@ def once(peer, work, quick):
         if not ended.stdout:
             return None, ended.stderr.strip().splitlines()[-1] if ended.stderr else "no report"
         report = json.loads(ended.stdout)
-        faults = {name: count for name, count in report["phases"][-1]["sums"].items()
-                  if count and name not in ("published", "delivered")}
+        faults = {
+            name: count
+            for name, count in report["phases"][-1]["sums"].items()
+            if count and name not in ("published", "delivered")
+        }
         return report, " ".join(f"{count} {name}" for name, count in faults.items())
 
 
 def bench(peer, work, blanks, pid, seconds, warm_up):
     mode = work.arguments.split()[0]
-    command = ["taskset", "-c", LOAD_CORE, str(BINARY), "bench", *shlex.split(work.arguments), "--url", filled(peer.url, blanks)]
+    command = [
+        "taskset",
+        "-c",
+        LOAD_CORE,
+        str(BINARY),
+        "bench",
+        *shlex.split(work.arguments),
+        "--url",
+        filled(peer.url, blanks),
+    ]
     if mode in ("fanout", "slow"):
         command += [filled(word, blanks) for word in peer.publish]
     if peer.hello:
         command += ["--hello", peer.hello]
     # Many say 101 before Redis has confirmed their subscription.
     settle = "300ms"
-    return command + ["--pid", str(pid), "--json", "--settle", settle,
-                      "--duration", f"{int(seconds * 1000)}ms", "--warm-up", f"{int(warm_up * 1000)}ms"]
+    return command + [
+        "--pid",
+        str(pid),
+        "--json",
+        "--settle",
+        settle,
+        "--duration",
+        f"{int(seconds * 1000)}ms",
+        "--warm-up",
+        f"{int(warm_up * 1000)}ms",
+    ]
 
 
 def filled(text, blanks):
@@ -141,8 +185,29 @@ def filled(text, blanks):
 
 @contextlib.contextmanager
 def redis_server(port, folder):
-    with ended(["taskset", "-c", LOAD_CORE, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "",
-                "--appendonly", "no", "--maxclients", "10000", "--dir", str(folder), "--loglevel", "warning"], folder) as process:
+    with ended(
+        [
+            "taskset",
+            "-c",
+            LOAD_CORE,
+            "redis-server",
+            "--port",
+            port,
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--maxclients",
+            "10000",
+            "--dir",
+            str(folder),
+            "--loglevel",
+            "warning",
+        ],
+        folder,
+    ) as process:
         wait_for(process, ("127.0.0.1", int(port)))
         yield process
 
@@ -165,8 +230,15 @@ def started(peer, blanks, folder):
 def ended(command, folder, environment=None):
     """A process with a group of its own, which is ended with it."""
     log = (folder / f"{Path(command[3]).name}.log").open("w")
-    process = subprocess.Popen(command, cwd=folder, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL,
-                               stdout=log, stderr=log, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
     try:
         yield process
     finally:

@@ -26,15 +26,25 @@ WORKS = [
     Work("window", "1,000 connections, window 64", "fanout -c 1000 --window 64", "rate"),
     Work("one-10k", "10,000 connections, one message at a time", "fanout -c 10000 --window 1", "cpu"),
     Work("one-19k", "19,000 connections, one message at a time", "fanout -c 19000 --window 1", "cpu", ALL_FAST),
-    Work("channels-10k", "10,000 connections on 10,000 channels, a random one at a time",
-         "fanout -c 10000 --channels 10000 --window 1 --random 7", "cpu", ALL_FAST),
+    Work(
+        "channels-10k",
+        "10,000 connections on 10,000 channels, a random one at a time",
+        "fanout -c 10000 --channels 10000 --window 1 --random 7",
+        "cpu",
+        ALL_FAST,
+    ),
     Work("memory", "10,000 idle connections: memory of each", "idle -c 10000", "memory", seconds=2),
     Work("handshakes", "handshakes with subscription, 64 at a time", "connect --concurrency 64", "rate"),
     Work("publish", "200 clients publishing", "publish -c 200", "rate"),
     Work("rate", "1,000 connections, 50 messages/s", "fanout -c 1000 --rate 50", "p99", seconds=3),
     # So large that what a slow client leaves unread is more than the kernel holds for it.
-    Work("slow", "900 connections, 50 messages/s of 8 KiB, without and with 100 that never read",
-         "slow -c 900 --slow 100 --rate 50 --size 8192", "slow", seconds=2),
+    Work(
+        "slow",
+        "900 connections, 50 messages/s of 8 KiB, without and with 100 that never read",
+        "slow -c 900 --slow 100 --rate 50 --size 8192",
+        "slow",
+        seconds=2,
+    ),
     Work("idle", "5,000 connections idle for a minute", "idle -c 5000", "idle", seconds=60, together=True),
 ]
 
@@ -46,14 +56,23 @@ SIZES = (48, 128, 512, 2_048, 8_192, 32_768, 65_536)
 
 def growth(name, title, arguments, points):
     return [
-        Work(f"growth-{name}-{point}", title, arguments.format(point), "cpu", GROWING, seconds=1, warm_up=0.4) for point in points
+        Work(f"growth-{name}-{point}", title, arguments.format(point), "cpu", GROWING, seconds=1, warm_up=0.4)
+        for point in points
     ]
 
 
 PLOTS = {
-    "connections": ("CPU per delivery against connections", "connections, one channel, one message at a time", CONNECTIONS),
+    "connections": (
+        "CPU per delivery against connections",
+        "connections, one channel, one message at a time",
+        CONNECTIONS,
+    ),
     "channels": ("CPU per delivery against channels", "channels, one client on each, a random one at a time", CHANNELS),
-    "size": ("CPU per delivery against message size", "bytes of a message, 1,000 connections, one message at a time", SIZES),
+    "size": (
+        "CPU per delivery against message size",
+        "bytes of a message, 1,000 connections, one message at a time",
+        SIZES,
+    ),
 }
 GROWTH = [
     *growth("connections", "growth", "fanout -c {} --window 1", CONNECTIONS),
