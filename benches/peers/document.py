@@ -126,5 +126,5 @@ def machine(results):
     model = next(line.split(": ")[1] for line in lines if line.startswith("model name"))
     day = time.strftime("%Y-%m-%d", time.gmtime(max(line["at"] for line in results.lines)))
     yield f"{os.cpu_count()} cores of {model}, {platform.system()} {platform.release().split('-')[0]}, {day}."
-    yield f"Load average before a measurement: median {statistics.median(loads):.1f}, from {loads[0]:.1f} to {loads[-1]:.1f};"
-    yield "the measurements make about 1.5 of it themselves."
+    yield f"Load average before a measurement: median {statistics.median(loads):.1f},"
+    yield f"from {loads[0]:.1f} to {loads[-1]:.1f}; the measurements make about 1.5 of it themselves."
