@@ -35,6 +35,8 @@ STARTS_WITHIN = 20
 
 def main():
     options = parse()
+    # So that what it started is ended with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     if not options.report:
         install()
         for works, rounds in ((WORKS, options.rounds), (GROWTH, options.growth_rounds)):
@@ -162,19 +164,9 @@ def bench(peer, work, blanks, pid, seconds, warm_up):
         command += [filled(word, blanks) for word in peer.publish]
     if peer.hello:
         command += ["--hello", peer.hello]
-    # Many say 101 before Redis has confirmed their subscription.
-    settle = "300ms"
-    return command + [
-        "--pid",
-        str(pid),
-        "--json",
-        "--settle",
-        settle,
-        "--duration",
-        f"{int(seconds * 1000)}ms",
-        "--warm-up",
-        f"{int(warm_up * 1000)}ms",
-    ]
+    times = {"--settle": work.settle, "--duration": seconds, "--warm-up": warm_up}
+    command += [f"{name}={int(time * 1000)}ms" for name, time in times.items()]
+    return [*command, "--pid", str(pid), "--json"]
 
 
 def filled(text, blanks):

@@ -15,6 +15,8 @@ class Work:
     peers: tuple = ()
     seconds: float = 1.5
     warm_up: float = 0.7
+    # Between the last handshake and the first message: many say 101 before Redis has confirmed their subscription.
+    settle: float = 0.3
     # At the same time, as an idle gateway is in nobody's way.
     together: bool = False
 
@@ -32,6 +34,7 @@ WORKS = [
         "fanout -c 10000 --channels 10000 --window 1 --random 7",
         "cpu",
         ALL_FAST,
+        settle=2,
     ),
     Work("memory", "10,000 idle connections: memory of each", "idle -c 10000", "memory", seconds=2),
     Work("handshakes", "handshakes with subscription, 64 at a time", "connect --concurrency 64", "rate"),
@@ -54,11 +57,10 @@ CHANNELS = (1, 10, 100, 1_000, 10_000, 19_000)
 SIZES = (48, 128, 512, 2_048, 8_192, 32_768, 65_536)
 
 
-def growth(name, title, arguments, points):
-    return [
-        Work(f"growth-{name}-{point}", title, arguments.format(point), "cpu", GROWING, seconds=1, warm_up=0.4)
-        for point in points
-    ]
+def growth(name, arguments, points, settle=0.3):
+    for point in points:
+        command = arguments.format(point)
+        yield Work(f"growth-{name}-{point}", "growth", command, "cpu", GROWING, seconds=1, warm_up=0.4, settle=settle)
 
 
 PLOTS = {
@@ -67,7 +69,11 @@ PLOTS = {
         "connections, one channel, one message at a time",
         CONNECTIONS,
     ),
-    "channels": ("CPU per delivery against channels", "channels, one client on each, a random one at a time", CHANNELS),
+    "channels": (
+        "CPU per delivery against channels",
+        "channels with one client each, 64 random ones at a time",
+        CHANNELS,
+    ),
     "size": (
         "CPU per delivery against message size",
         "bytes of a message, 1,000 connections, one message at a time",
@@ -75,7 +81,8 @@ PLOTS = {
     ),
 }
 GROWTH = [
-    *growth("connections", "growth", "fanout -c {} --window 1", CONNECTIONS),
-    *growth("channels", "growth", "fanout -c {0} --channels {0} --window 1 --random 7", CHANNELS),
-    *growth("size", "growth", "fanout -c 1000 --window 1 --size {}", SIZES),
+    *growth("connections", "fanout -c {} --window 1", CONNECTIONS),
+    # One at a time it would be the cost of waking up, and nothing else.
+    *growth("channels", "fanout -c {0} --channels {0} --window 64 --random 7", CHANNELS, settle=2),
+    *growth("size", "fanout -c 1000 --window 1 --size {}", SIZES),
 ]
