@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import statistics
 import time
 from pathlib import Path
@@ -26,7 +27,8 @@ def write(lines):
         "targets": targets.table(results),
         "works": works(results),
         "plots": (f"![{title}](benchmarks/{name}.svg)\n" for name, (title, _, _) in PLOTS.items()),
-        "lacks": lacks(results),
+        "lacks": lacks(),
+        "commands": commands(),
         "machine": machine(results),
         "versions": (f"| {name} | {said} |" for name, said in versions().items()),
     }
@@ -63,9 +65,11 @@ def spread(of, scale=1):
     return cell
 
 
-def times(base, of):
+def times(of):
+    """Against the floor; where messages wait for each other, against the one that sends them together."""
+
     def cell(results, work, peer):
-        ratio = results.ratio(work, peer, base, of)
+        ratio = results.ratio(work, peer, "floor-coalesce" if work == "window" else "floor", of)
         return f"{ratio:.2f}" if ratio else "–"
 
     return cell
@@ -76,12 +80,12 @@ def load(results, work, peer):
     return f"{busy:.0%}" + (" !" if busy > 0.85 else "")
 
 
-COSTS = [spread(cpu), times("floor", cpu), spread(rate, 1e-3), load]
+COSTS = [spread(cpu), times(cpu), spread(rate, 1e-3), load]
 COLUMNS = {
     "cpu": (["CPU per delivery, µs", "× floor", "thousand deliveries/s", "generator"], COSTS),
     "rate": (
-        ["thousand/s", "× floor", "CPU for each, µs", "generator"],
-        [spread(rate, 1e-3), times("floor", rate), spread(cpu), load],
+        ["thousand/s", "× floor", "CPU for each, µs", "× floor", "generator"],
+        [spread(rate, 1e-3), times(rate), spread(cpu), times(cpu), load],
     ),
     "memory": (["bytes"], [spread(targets.memory)]),
     "p99": (
@@ -112,7 +116,13 @@ def curves(results, name, points):
             yield peer.title, found
 
 
-def lacks(results):
+def commands():
+    for peer in PEERS:
+        words = [word.replace(f"{ROOT}/", "").replace("@", "") for word in peer.command]
+        yield f"{peer.title}: taskset -c 0 {shlex.join(words)}"
+
+
+def lacks():
     yield "| | What it does not do |"
     yield "|---|---|"
     for peer in PEERS:
