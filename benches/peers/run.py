@@ -214,7 +214,7 @@ def started(peer, blanks, folder):
     with ended(command, folder, environment) as process:
         wait_for(process, str(unix) if peer.url.startswith("unix:") else ("127.0.0.1", int(blanks["@PORT@"])))
         # Listening is not yet ready: some connect to Redis, some compile.
-        time.sleep(0.4)
+        time.sleep(0.3)
         yield process
 
 

@@ -13,15 +13,15 @@ class Work:
     figure: str
     # Only these peers; otherwise all that can.
     peers: tuple = ()
-    seconds: float = 1.5
-    warm_up: float = 0.7
+    seconds: float = 1
+    warm_up: float = 0.6
     # Between the last handshake and the first message: many say 101 before Redis has confirmed their subscription.
     settle: float = 0.3
     # At the same time, as an idle gateway is in nobody's way.
     together: bool = False
 
 
-FAST = ("ws4redis", "floor", "bun", "nchan", "node-ws", "axum", "gorilla")
+FAST = ("ws4redis", "floor", "bun", "nchan", "node-ws")
 
 WORKS = [
     Work("one-1k", "1,000 connections, one message at a time", "fanout -c 1000 --window 1", "cpu"),
@@ -34,19 +34,19 @@ WORKS = [
         "fanout -c 10000 --channels 10000 --window 1 --random 7",
         "cpu",
         FAST,
-        settle=2,
+        settle=1,
     ),
     Work("memory", "10,000 idle connections: memory of each", "idle -c 10000", "memory", seconds=2),
     Work("handshakes", "handshakes with subscription, 64 at a time", "connect --concurrency 64", "rate"),
     Work("publish", "200 clients publishing", "publish -c 200", "rate"),
-    Work("rate", "1,000 connections, 50 messages/s", "fanout -c 1000 --rate 50", "p99", seconds=3),
+    Work("rate", "1,000 connections, 50 messages/s", "fanout -c 1000 --rate 50", "p99", seconds=2),
     # So large that what a slow client leaves unread is more than the kernel holds for it.
     Work(
         "slow",
         "900 connections, 50 messages/s of 8 KiB, without and with 100 that never read",
         "slow -c 900 --slow 100 --rate 50 --size 8192",
         "slow",
-        seconds=2,
+        seconds=1.5,
     ),
     Work("idle", "5,000 connections idle for a minute", "idle -c 5000", "idle", seconds=60, together=True),
 ]
