@@ -61,8 +61,12 @@ def frame(title, axis, xs, x, y, top):
     yield f'<text x="{LEFT - 40}" y="{TOP - 12}">µs</text>'
     yield f'<path class="axis" d="M{LEFT} {y(0):.1f}H{WIDTH - RIGHT}"/>'
     for value in xs:
-        yield f'<text x="{x(value):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{value:,}</text>'
+        yield f'<text x="{x(value):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{short(value)}</text>'
     yield f'<text x="{WIDTH / 2}" y="{HEIGHT - 12}" text-anchor="middle">{escape(axis)}</text>'
+
+
+def short(value):
+    return f"{value // 1_000}k" if value % 1_000 == 0 else f"{value:,}"
 
 
 def curve(number, name, points, x, y):
