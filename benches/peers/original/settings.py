@@ -7,5 +7,6 @@ ALLOWED_HOSTS = ["*"]
 INSTALLED_APPS = ["ws4redis"]
 MIDDLEWARE = []
 WEBSOCKET_URL = "/ws/"
-WS4REDIS_CONNECTION = {"host": "127.0.0.1", "port": int(os.environ["REDIS_PORT"])}
+# redis-py of today stops at 100 connections, of which each client takes one.
+WS4REDIS_CONNECTION = {"host": "127.0.0.1", "port": int(os.environ["REDIS_PORT"]), "max_connections": 20_000}
 WS4REDIS_EXPIRE = 3600

@@ -1,0 +1,154 @@
+"""The figures to reach, each with how it is checked against the results."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from figures import cpu, latency, number, rate
+from peers import PEERS
+from works import WORKS
+
+OURS = "ws4redis"
+BY_NAME = {work.name: work for work in WORKS}
+
+
+@dataclass(frozen=True)
+class Target:
+    title: str
+    wanted: str
+    # The figure that is compared with the limit, and how it reads.
+    figure: Callable
+    limit: float
+    at_least: bool = False
+    unit: str = " × floor"
+
+    def reached(self, figure):
+        return figure >= self.limit if self.at_least else figure <= self.limit
+
+
+def to_floor(work, of=cpu, base="floor", ours=OURS):
+    return lambda results: results.ratio(work, ours, base, of)
+
+
+def p99(report):
+    return latency(report, "latency", "p99")
+
+
+def last_p99(report):
+    return latency(report, "to_the_last", "p99")
+
+
+def last_median(report):
+    return latency(report, "to_the_last", "p50")
+
+
+def memory(report):
+    return report["memory_per_connection"]
+
+
+def slow(report):
+    without, beside = (phase["latency"]["p99"] for phase in report["phases"])
+    return beside / without
+
+
+def idle(report):
+    phase = report["phases"][-1]
+    return 100 * phase["gateway_cpu_seconds"] / phase["seconds"]
+
+
+def beyond_floor(results):
+    ours, floor = (results.median("channels-10k", peer, cpu) for peer in (OURS, "floor"))
+    return ours - floor if ours and floor else None
+
+
+def to_best(results):
+    """Against the best of those whose clients can publish."""
+    others = [results.median("publish", peer.name, rate) for peer in PEERS if peer.name != OURS]
+    best, ours = max(filter(None, others), default=None), results.median("publish", OURS, rate)
+    return ours / best if ours and best else None
+
+
+TARGETS = [
+    Target(
+        "1,000 connections, one message at a time: CPU per delivery", "at most 1.10 × floor", to_floor("one-1k"), 1.10
+    ),
+    Target(
+        "1,000 connections, window 64: deliveries/s",
+        "at least 0.80 × coalescing floor",
+        to_floor("window", rate, "floor-coalesce"),
+        0.80,
+        True,
+        " × coalescing floor",
+    ),
+    Target(
+        "… against uWebSockets",
+        "at least 1.5 × uWebSockets in Bun",
+        to_floor("window", rate, "bun"),
+        1.5,
+        True,
+        " × Bun",
+    ),
+    Target("1,000 connections, 50 messages/s: p99", "at most 1.15 × floor", to_floor("rate", p99), 1.15),
+    Target("… to the last subscriber, p99", "at most 1.15 × floor", to_floor("rate", last_p99), 1.15),
+    Target("… to the last subscriber, median", "at most 1.15 × floor", to_floor("rate", last_median), 1.15),
+    Target(
+        "10,000 connections, one message at a time: CPU per delivery", "at most 1.15 × floor", to_floor("one-10k"), 1.15
+    ),
+    Target(
+        "19,000 connections, one message at a time: CPU per delivery", "at most 1.15 × floor", to_floor("one-19k"), 1.15
+    ),
+    Target(
+        "10,000 connections on 10,000 channels, a random one at a time: CPU per delivery beyond the floor's",
+        "at most 2 µs",
+        beyond_floor,
+        2,
+        unit=" µs",
+    ),
+    Target(
+        "memory per idle connection (10,000, one channel)",
+        "at most 256 bytes",
+        lambda results: results.median("memory", OURS, memory),
+        256,
+        unit=" bytes",
+    ),
+    Target(
+        "handshakes per second with subscription, 64 at a time",
+        "at least 0.85 × floor's bare ones",
+        to_floor("handshakes", rate),
+        0.85,
+        True,
+    ),
+    Target(
+        "unix socket listener: CPU per delivery",
+        "at most 0.35 × its own on TCP",
+        to_floor("one-1k", base=OURS, ours="ws4redis-unix"),
+        0.35,
+        unit=" × TCP",
+    ),
+    Target(
+        "200 clients publishing: messages/s", "at least 2 × every peer that can", to_best, 2, True, " × the best peer"
+    ),
+    Target(
+        "5,000 connections idle for a minute",
+        "under 1 % of a core",
+        lambda results: results.median("idle", OURS, idle),
+        1,
+        unit=" % of a core",
+    ),
+    Target(
+        "10 % never reading: the others' p99",
+        "within 1.2 × of none",
+        lambda results: results.median("slow", OURS, slow),
+        1.2,
+        unit=" × none",
+    ),
+]
+
+
+def table(results):
+    yield "| Work | Target | Measured | |"
+    yield "|---|---|---|---|"
+    for target in TARGETS:
+        figure = target.figure(results)
+        said = "not measured" if figure is None else number(figure) + target.unit
+        verdict = "" if figure is None else "reached" if target.reached(figure) else "**missed**"
+        yield f"| {target.title} | {target.wanted} | {said} | {verdict} |"
