@@ -42,6 +42,7 @@ def node(script):
 
 NO_OWN = "its clients do not publish: the program above it does"
 TOO_MANY = "select() ends it at some 510 clients a process, with today's gevent"
+TOO_MUCH = "this is far more than it delivers (see above)"
 OPENS_SLOWLY = "opens so many clients only in minutes"
 NO_PROMISES = "no persisted message at join, no limits, no origin or permission checks, no answer to a lost Redis"
 
@@ -56,11 +57,11 @@ def floor(name, title, *more):
     )
 
 
-def ours(name, title, listen, url):
+def ours(name, title, listen, url, *more):
     return Peer(
         name,
         title,
-        [str(BINARY), "serve", "--listen", listen, "--admin", "off", "--redis", "redis://127.0.0.1:@REDIS@"],
+        [str(BINARY), "serve", "--listen", listen, "--admin", "off", "--redis", "redis://127.0.0.1:@REDIS@", *more],
         url=url + "/ws/bench-{channel}?@FLAGS@",
         environment={"WS4REDIS_LOG": "error"},
     )
@@ -131,7 +132,13 @@ PEERS = [
         publish=post("/bench-{channel}"),
         files=("channels/asgi.py",),
         lacks="no persisted message at join; publishing through Python only (POST here); no bound for slow clients",
-        cannot={"one-10k": OPENS_SLOWLY, "one-19k": OPENS_SLOWLY, "channels-10k": OPENS_SLOWLY, "memory": OPENS_SLOWLY},
+        cannot={
+            "one-10k": OPENS_SLOWLY,
+            "one-19k": OPENS_SLOWLY,
+            "channels-10k": OPENS_SLOWLY,
+            "memory": OPENS_SLOWLY,
+            "slow": TOO_MUCH,
+        },
     ),
     Peer(
         "original",
@@ -161,10 +168,13 @@ PEERS = [
             "one-19k": TOO_MANY,
             "channels-10k": TOO_MANY,
             "memory": TOO_MANY,
+            "slow": TOO_MUCH,
             "idle": TOO_MANY,
         },
     ),
     ours("ws4redis-unix", "ws4redis, unix socket", "unix:@DIR@/ws.sock", "unix:@DIR@/ws.sock:"),
+    # The others publish and persist nothing.
+    ours("ws4redis-live", "ws4redis, --expire 0", "127.0.0.1:@PORT@", "ws://127.0.0.1:@PORT@", "--expire", "0"),
 ]
 # Those are there for one comparison only.
-ONLY_IN = {"floor-coalesce": {"window"}, "ws4redis-unix": {"one-1k"}}
+ONLY_IN = {"floor-coalesce": {"window"}, "ws4redis-unix": {"one-1k"}, "ws4redis-live": {"publish"}}

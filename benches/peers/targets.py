@@ -1,5 +1,6 @@
 """The figures to reach, each with how it is checked against the results."""
 
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -56,14 +57,17 @@ def idle(report):
 
 
 def beyond_floor(results):
-    ours, floor = (results.median("channels-10k", peer, cpu) for peer in (OURS, "floor"))
-    return ours - floor if ours and floor else None
+    """The median of the rounds' differences."""
+    pairs = zip(*(results.reports("channels-10k", peer) for peer in (OURS, "floor")), strict=False)
+    found = [cpu(ours) - cpu(floor) for ours, floor in pairs]
+    return statistics.median(found) if found else None
 
 
 def to_best(results):
-    """Against the best of those whose clients can publish."""
-    others = [results.median("publish", peer.name, rate) for peer in PEERS if peer.name != OURS]
-    best, ours = max(filter(None, others), default=None), results.median("publish", OURS, rate)
+    """Against the best of those whose clients publish through Redis."""
+    others = [peer.name for peer in PEERS if not peer.name.startswith(OURS) and peer.name != "nchan"]
+    best = max(filter(None, (results.median("publish", name, rate) for name in others)), default=None)
+    ours = results.median("publish", OURS, rate)
     return ours / best if ours and best else None
 
 

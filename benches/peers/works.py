@@ -23,11 +23,15 @@ class Work:
 
 FAST = ("ws4redis", "floor", "bun", "nchan", "node-ws")
 
+AWAKE = ("ws4redis", "floor")
+
 WORKS = [
     Work("one-1k", "1,000 connections, one message at a time", "fanout -c 1000 --window 1", "cpu"),
     Work("window", "1,000 connections, window 64", "fanout -c 1000 --window 64", "rate"),
     Work("one-10k", "10,000 connections, one message at a time", "fanout -c 10000 --window 1", "cpu"),
-    Work("one-19k", "19,000 connections, one message at a time", "fanout -c 19000 --window 1", "cpu", FAST),
+    Work(
+        "one-19k", "19,000 connections, one message at a time", "fanout -c 19000 --window 1", "cpu", FAST, seconds=2.5
+    ),
     Work(
         "channels-10k",
         "10,000 connections on 10,000 channels, a random one at a time",
@@ -35,6 +39,17 @@ WORKS = [
         "cpu",
         FAST,
         settle=1,
+    ),
+    *(
+        Work(
+            f"awake-{n}",
+            f"{n} connections, one message at a time, the generator never asleep",
+            f"fanout -c {n} --window 1 --awake",
+            "cpu",
+            AWAKE,
+            seconds=2,
+        )
+        for n in (1_000, 10_000, 19_000)
     ),
     Work("memory", "10,000 idle connections: memory of each", "idle -c 10000", "memory", seconds=2),
     Work("handshakes", "handshakes with subscription, 64 at a time", "connect --concurrency 64", "rate"),

@@ -25,6 +25,9 @@ pub struct Plan {
     pub hello: Option<String>,
     /// How long nothing is published after all clients are open, for gateways that answer before they are subscribed.
     pub settle: Duration,
+    /// The benchmark never sleeps. Else the gateway's `send()` wakes it up, over and over if it is the faster one,
+    /// and on loopback that counts as the gateway's CPU time.
+    pub awake: bool,
     /// The gateway's process, if its cost is to be measured.
     pub pid: Option<u32>,
     /// How long it runs before anything counts.

@@ -221,7 +221,10 @@ impl<F: FnMut(Moment)> Bench<'_, F> {
                 flushed.map_err(BenchError::Publish)?;
             }
             // The kernel's timer counts milliseconds, and rounds up: the last one is spent looking.
-            let wait = Duration::from_millis(wait / 1_000).min(NAP);
+            let wait = match self.plan.awake {
+                true => Duration::ZERO,
+                false => Duration::from_millis(wait / 1_000).min(NAP),
+            };
             self.turn(wait)?;
             let moment = if counts {
                 Moment::Measuring {

@@ -96,6 +96,9 @@ pub(super) struct Clients {
     /// For other gateways: how long they are given between the last handshake and the first message
     #[arg(long, default_value = "0s", value_name = "TIME", value_parser = duration)]
     settle: Duration,
+    /// Never sleep, so that the gateway need not wake the benchmark up, which counts as the gateway's CPU time
+    #[arg(long)]
+    awake: bool,
     /// One JSON object at the end, for machines
     #[arg(long)]
     json: bool,
@@ -192,6 +195,7 @@ pub(super) fn run(bench: Bench, matches: &ArgMatches) -> Result<(), Failure> {
         concurrency: clients.concurrency,
         hello: clients.hello,
         settle: clients.settle,
+        awake: clients.awake,
         pid: clients.pid,
         warm_up: clients.warm_up,
         duration: clients.duration,

@@ -46,7 +46,7 @@ fn fan_out_through_our_gateway_loses_nothing_at_any_pace_and_says_what_it_cost()
     let redis = Redis::start();
     let gateway = Gateway::start(&redis, &[]);
     let url = redis.unix_url();
-    let drawn = ["--window=8", "--random=7", "--settle=50ms"];
+    let drawn = ["--window=8", "--random=7", "--settle=50ms", "--awake"];
     for pace in [&["--window=8"][..], &["--rate=200"], &drawn] {
         let flags = [&["--redis", &url], pace].concat();
         let run = bench("fanout", &gateway, "subscribe-broadcast", &flags);

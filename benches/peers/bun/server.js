@@ -1,5 +1,7 @@
 // uWebSockets, as Bun has it built in: server.publish() sends a message to a topic, Bun's own client reads Redis.
 const redis = new Bun.RedisClient(`redis://127.0.0.1:${process.env.REDIS_PORT}`);
+// Where clients come and go so fast that one follows the other, the client of Redis rejects; nobody waits for it.
+const ignore = () => {};
 const publisher = await redis.duplicate();
 
 const server = Bun.serve({
@@ -15,7 +17,7 @@ const server = Bun.serve({
       const { topic } = socket.data;
       socket.subscribe(topic);
       if (server.subscriberCount(topic) === 1) {
-        redis.subscribe(topic, (message, channel) => server.publish(channel, message));
+        redis.subscribe(topic, (message, channel) => server.publish(channel, message)).catch(ignore);
       }
     },
     message(socket, message) {
@@ -23,7 +25,7 @@ const server = Bun.serve({
     },
     close(socket) {
       const { topic } = socket.data;
-      if (server.subscriberCount(topic) === 0) redis.unsubscribe(topic);
+      if (server.subscriberCount(topic) === 0) redis.unsubscribe(topic).catch(ignore);
     },
   },
 });
