@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::process::Signal;
+
 use super::process::Process;
 use super::stream::{Address, Stream};
 use super::wait;
@@ -12,7 +14,15 @@ use super::wait;
 /// A running nginx. It ends with the test.
 #[derive(Debug)]
 pub(crate) struct Nginx {
-    _process: Process,
+    process: Process,
+}
+
+impl Drop for Nginx {
+    /// Its workers are processes of their own, who would outlive a master that is killed.
+    fn drop(&mut self) {
+        self.process.signal(Signal::TERM);
+        wait::until("nginx ends", || self.process.ended());
+    }
 }
 
 impl Nginx {
@@ -24,7 +34,7 @@ impl Nginx {
         let mut command = Command::new(program());
         let process = Process::start(command.arg("-p").arg(dir).arg("-c").arg(&file));
         wait::until("nginx listens", || Stream::connect(address).ok());
-        Nginx { _process: process }
+        Nginx { process }
     }
 }
 
