@@ -77,6 +77,8 @@ def times(of):
 
 def load(results, work, peer):
     busy = results.median(work, peer, own)
+    if work.startswith("awake"):
+        return "awake"
     return f"{busy:.0%}" + (" !" if busy > 0.85 else "")
 
 

@@ -43,7 +43,7 @@ WORKS = [
     *(
         Work(
             f"awake-{n}",
-            f"{n} connections, one message at a time, the generator never asleep",
+            f"{n:,} connections, one message at a time, the generator never asleep",
             f"fanout -c {n} --window 1 --awake",
             "cpu",
             AWAKE,
