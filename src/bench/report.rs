@@ -44,6 +44,8 @@ pub struct Phase {
     pub gateway_memory: Option<u64>,
     /// CPU time of the benchmark itself.
     pub own_cpu_seconds: f64,
+    /// It never slept, so that its CPU time says nothing of what it had to do.
+    pub awake: bool,
     /// From when a message was due, or a connection was begun, until it was there.
     pub latency: Option<Latency>,
     /// From when a message was due until its last subscriber had it.
@@ -97,7 +99,7 @@ impl Phase {
 
     /// Was the benchmark itself what was slow? It is one thread: at nine tenths of a core it has no room.
     pub fn is_own_limit(&self) -> bool {
-        self.own_cpu_seconds > 0.9 * self.seconds
+        !self.awake && self.own_cpu_seconds > 0.9 * self.seconds
     }
 }
 
@@ -276,6 +278,28 @@ fn rounded(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_benchmark_is_its_own_limit_near_a_whole_core_unless_it_never_sleeps() {
+        let mut phase = Phase {
+            name: "fanout",
+            seconds: 10.0,
+            events: 1,
+            gateway_cpu_seconds: None,
+            gateway_memory: None,
+            own_cpu_seconds: 9.5,
+            awake: false,
+            latency: None,
+            to_the_last: None,
+            sums: Sums::default(),
+        };
+        assert!(phase.is_own_limit());
+        phase.awake = true;
+        assert!(!phase.is_own_limit());
+        phase.awake = false;
+        phase.own_cpu_seconds = 5.0;
+        assert!(!phase.is_own_limit());
+    }
 
     #[test]
     fn large_numbers_have_commas() {

@@ -329,6 +329,7 @@ impl<F: FnMut(Moment)> Bench<'_, F> {
             gateway_cpu_seconds: before.gateway.zip(after.gateway).map(spent),
             gateway_memory: after.gateway.map(|cost| cost.memory),
             own_cpu_seconds: spent((before.own, after.own)),
+            awake: self.plan.awake,
             latency: Latency::of(&self.swarm.ledger.each),
             to_the_last: Latency::of(&self.swarm.ledger.last),
             sums: self.swarm.ledger.sums,
