@@ -44,3 +44,19 @@ impl Clock {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_date_is_looked_at_once_a_second_and_is_the_systems() {
+        let mut clock = Clock::start();
+        let at = |ms| Tick::ZERO + Duration::from_millis(ms);
+        assert_eq!(clock.unix_now_and_then(at(999)), None);
+        let unix = clock.unix_now_and_then(at(1_000)).unwrap();
+        assert!(clock.unix() - unix < Duration::from_secs(60));
+        assert_eq!(clock.unix_now_and_then(at(1_999)), None);
+        assert!(clock.unix_now_and_then(at(2_000)).is_some());
+    }
+}
