@@ -26,6 +26,12 @@ impl Tick {
     pub fn since(self, earlier: Tick) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
+
+    /// The first multiple of `step` that is not earlier than this. `step` is a microsecond at least.
+    pub fn ceil(self, step: Duration) -> Tick {
+        let step = Tick::new(step).0.max(1);
+        Tick(self.0.checked_next_multiple_of(step).unwrap_or(u64::MAX))
+    }
 }
 
 impl Add<Duration> for Tick {

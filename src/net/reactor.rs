@@ -219,7 +219,10 @@ impl Reactor {
             ];
             let deadline = deadline.into_iter().flatten().min();
             // epoll counts whole milliseconds; rounded down, the last one would be spent spinning.
-            deadline.map(|due| due.since(now) + Duration::from_micros(999))
+            deadline.map(|due| match due.since(now) {
+                Duration::ZERO => Duration::ZERO,
+                wait => wait + Duration::from_micros(999),
+            })
         };
         match self.poll.poll(events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),

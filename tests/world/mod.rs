@@ -237,7 +237,7 @@ impl World {
     }
 
     /// Bytes from Redis to the hub.
-    fn hear_redis(&mut self) -> bool {
+    pub(crate) fn hear_redis(&mut self) -> bool {
         self.redis.work();
         let waiting = self.redis.waiting();
         if let Some(id) = self.link
@@ -331,7 +331,7 @@ impl World {
         self.act();
         let deadline = self.hub.deadline();
         assert!(
-            deadline.is_none_or(|due| due > self.now),
+            deadline.is_none_or(|due| due > self.now) || self.hub.has_writes(),
             "it asks again for {deadline:?} at {:?}",
             self.now
         );
@@ -383,7 +383,7 @@ impl World {
         busy
     }
 
-    fn write(&mut self) -> bool {
+    pub(crate) fn write(&mut self) -> bool {
         let mut busy = false;
         for who in std::mem::take(&mut self.unwritten) {
             busy = true;
@@ -448,7 +448,7 @@ impl World {
     }
 
     /// Clients read, and those to whom nothing more could be written can be written to again.
-    fn read(&mut self) -> bool {
+    pub(crate) fn read(&mut self) -> bool {
         let mut busy = false;
         for (who, client) in self.clients.iter_mut().enumerate() {
             if !client.reads {
