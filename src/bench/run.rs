@@ -76,10 +76,8 @@ pub fn run(plan: &Plan, tell: impl FnMut(Moment)) -> Result<Report, BenchError> 
         Work::Publish { window } => {
             bench.open(plan.connections, false)?;
             bench.settle()?;
-            for _ in 0..*window {
-                for index in 0..plan.connections {
-                    bench.swarm.say(index);
-                }
+            for index in 0..plan.connections {
+                bench.swarm.say(index, *window);
             }
             report.phases.push(bench.measure("publish", None)?);
         }
@@ -358,9 +356,9 @@ impl<F: FnMut(Moment)> Bench<'_, F> {
         if let Some(error) = failed {
             return Err(BenchError::Publish(error));
         }
-        for index in std::mem::take(&mut self.swarm.answered) {
+        for (index, messages) in std::mem::take(&mut self.swarm.answered) {
             if !self.swarm.silent {
-                self.swarm.say(index);
+                self.swarm.say(index, messages);
             }
         }
         Ok(())

@@ -38,8 +38,8 @@ pub(super) struct Swarm {
     pub(super) trouble: Option<String>,
     /// They hang up at once when they are open.
     pub(super) churn: bool,
-    /// Whose own message has come back: they may send the next one.
-    pub(super) answered: Vec<u32>,
+    /// Whose own messages have come back, and how many: they may send as many more.
+    pub(super) answered: Vec<(u32, u32)>,
     /// They say nothing more.
     pub(super) silent: bool,
     clock: Clock,
@@ -344,14 +344,12 @@ impl Swarm {
         };
         let (ledger, messages) = (&mut self.ledger, &self.messages);
         let own = matches!(self.plan.work, Work::Publish { .. });
-        let mut closed = false;
+        let (mut closed, mut answered) = (false, 0);
         frames::each(held, bytes, |kind, payload| match kind {
             Kind::Message => match messages.recognise(payload) {
                 Some(Ok(stamp)) if stamp.channel == *channel => {
                     ledger.heard(heard, stamp, now);
-                    if own {
-                        self.answered.push(socket.id.index);
-                    }
+                    answered += 1;
                 }
                 Some(_) => ledger.sums.corrupt += 1,
                 // A heartbeat, or what a gateway says of itself.
@@ -365,11 +363,14 @@ impl Swarm {
         if closed {
             return Err(io::Error::other("the gateway said Close"));
         }
+        if own && answered > 0 {
+            self.answered.push((socket.id.index, answered));
+        }
         self.flush(connection)
     }
 
-    /// A client says its next message.
-    pub(super) fn say(&mut self, index: u32) {
+    /// A client says its next messages, so many of them at once.
+    pub(super) fn say(&mut self, index: u32, messages: u32) {
         let Some(mut connection) = self
             .connections
             .get_mut(index as usize)
@@ -379,10 +380,13 @@ impl Swarm {
         };
         let now = self.now();
         if let State::Open(_) = connection.state {
-            let stamp: Stamp = self.ledger.publish(connection.channel, now);
             let mut message = Vec::with_capacity(self.messages.size());
-            self.messages.compose(&mut message, stamp);
-            frames::masked(&mut connection.out, 0x81, &message);
+            for _ in 0..messages {
+                let stamp: Stamp = self.ledger.publish(connection.channel, now);
+                message.clear();
+                self.messages.compose(&mut message, stamp);
+                frames::masked(&mut connection.out, 0x81, &message);
+            }
             // What went wrong the next event of this connection tells.
             let _ = self.flush(&mut connection);
         }
