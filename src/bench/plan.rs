@@ -14,14 +14,16 @@ pub struct Plan {
     pub target: Target,
     /// How many clients.
     pub connections: u32,
-    /// On how many channels, dealt out in turn.
+    /// On how many channels, dealt out in turn: a channel has several clients, or a client several channels.
     pub channels: u32,
     /// Bytes of a message.
     pub size: usize,
     /// Handshakes under way at a time.
     pub concurrency: u32,
-    /// A text that each client sends when it is open, for gateways that want to be told what to subscribe;
-    /// `{channel}` in it is the number of its channel.
+    /// Fields of each handshake beside those of RFC 6455, as `Name: value`, with the blanks of [`Target::path`].
+    pub headers: Vec<String>,
+    /// A text that each client sends when it is open, for gateways that want to be told what to subscribe, with the
+    /// blanks of [`Target::path`].
     pub hello: Option<String>,
     /// How long nothing is published after all clients are open, for gateways that answer before they are subscribed.
     pub settle: Duration,
@@ -112,7 +114,8 @@ pub struct Target {
     pub address: Address,
     /// What `Host` says.
     pub host: String,
-    /// Path and query; `{channel}` in it is the number of the channel.
+    /// Path and query. `{channel}` in it is the number of the client's channel, the first if it has several, and
+    /// `{channels}` the numbers of all, with commas.
     pub path: String,
 }
 
@@ -188,10 +191,67 @@ fn look_up(host: &str, url: &str) -> Result<Address, UrlError> {
     Ok(Address::Tcp(address))
 }
 
+impl Plan {
+    /// The channels of a client.
+    pub(super) fn channels_of(&self, client: u32) -> Dealt {
+        let channels = match self.work {
+            Work::Publish { .. } => self.connections,
+            _ => self.channels,
+        };
+        Dealt::new(client, self.connections, channels)
+    }
+}
+
+/// Channels dealt out to one client: every `step`th of those before `end`, one at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Dealt {
+    pub(super) first: u32,
+    step: u32,
+    end: u32,
+}
+
+impl Dealt {
+    pub(super) fn new(client: u32, connections: u32, channels: u32) -> Dealt {
+        Dealt {
+            first: client % connections.min(channels).max(1),
+            step: connections.max(1),
+            end: channels,
+        }
+    }
+
+    /// All but the first.
+    pub(super) fn others(self) -> impl Iterator<Item = u32> {
+        (self.first..self.end).step_by(self.step as usize).skip(1)
+    }
+
+    /// Which of the others it is.
+    pub(super) fn other(self, channel: u32) -> Option<usize> {
+        let beyond = channel.checked_sub(self.first)?;
+        let is_ours = beyond > 0 && beyond % self.step == 0 && channel < self.end;
+        is_ours.then(|| (beyond / self.step) as usize - 1)
+    }
+}
+
+/// Puts the numbers of a client's channels where a template wants them.
+pub(super) fn fill(template: &str, dealt: Dealt) -> String {
+    let filled = fill_one(template, dealt.first);
+    if !filled.contains(CHANNELS) {
+        return filled;
+    }
+    let others = dealt.others().map(|channel| format!(",{channel}"));
+    filled.replace(
+        CHANNELS,
+        &format!("{}{}", dealt.first, others.collect::<String>()),
+    )
+}
+
 /// Puts the number of a channel where a template wants it.
-pub(super) fn fill(template: &str, channel: u32) -> String {
+pub(super) fn fill_one(template: &str, channel: u32) -> String {
     template.replace("{channel}", &channel.to_string())
 }
+
+/// What a template says that wants to be told all of a client's channels.
+pub const CHANNELS: &str = "{channels}";
 
 #[cfg(test)]
 mod tests {
@@ -203,12 +263,38 @@ mod tests {
             Target::parse("ws://127.0.0.1:8080/ws/b-{channel}?subscribe-broadcast").unwrap();
         assert_eq!(target.address, Address::Tcp(([127, 0, 0, 1], 8080).into()));
         assert_eq!(target.host, "127.0.0.1:8080");
-        assert_eq!(fill(&target.path, 3), "/ws/b-3?subscribe-broadcast");
+        assert_eq!(fill_one(&target.path, 3), "/ws/b-3?subscribe-broadcast");
         let target = Target::parse("unix:/run/ws4redis.sock:/ws/x?echo").unwrap();
         assert_eq!(target.address, Address::Unix("/run/ws4redis.sock".into()));
         assert_eq!(target.path, "/ws/x?echo");
         assert_eq!(Target::parse("ws://127.0.0.1").unwrap().path, "/");
         assert!(matches!(Target::parse("wss://a/b"), Err(UrlError::Tls(_))));
         assert!(matches!(Target::parse("a/b"), Err(UrlError::Scheme(_))));
+    }
+
+    #[test]
+    fn channels_are_dealt_out_to_clients_and_clients_to_channels() {
+        for (connections, channels) in [(1, 1), (3, 1), (3, 3), (10, 3), (3, 10), (4, 8), (1, 5)] {
+            let mut members = vec![0; channels as usize];
+            for client in 0..connections {
+                let dealt = Dealt::new(client, connections, channels);
+                let first = dealt.first;
+                members[first as usize] += 1;
+                assert_eq!(dealt.other(first), None);
+                for (at, channel) in dealt.others().enumerate() {
+                    members[channel as usize] += 1;
+                    assert_eq!(dealt.other(channel), Some(at));
+                }
+                assert_eq!(dealt.other(channels + first), None);
+            }
+            let (least, most) = (members.iter().min().unwrap(), members.iter().max().unwrap());
+            assert!(*least >= 1 && most - least <= 1, "{members:?}");
+        }
+    }
+
+    #[test]
+    fn a_template_is_told_all_channels_of_a_client() {
+        let dealt = Dealt::new(2, 10, 25);
+        assert_eq!(fill("/{channel}/{channels}", dealt), "/2/2,12,22");
     }
 }

@@ -7,7 +7,7 @@ use mio::Registry;
 use mio::net::{TcpStream, UnixStream};
 
 use super::message::{Messages, Stamp};
-use super::plan::{Address, Through, fill};
+use super::plan::{Address, Through, fill_one};
 use crate::config::{Redis, RedisAddress};
 use crate::limits::{REPLY_DEPTH_MAX, REPLY_ELEMENTS_MAX};
 use crate::net::socket::{Readable, Socket, Stream, Taken};
@@ -96,7 +96,7 @@ impl Source {
             Source::Redis { line, name, .. } => {
                 let mut message = Vec::with_capacity(messages.size());
                 messages.compose(&mut message, stamp);
-                let channel = fill(name, stamp.channel);
+                let channel = fill_one(name, stamp.channel);
                 command(&mut line.out, &[b"PUBLISH", channel.as_bytes(), &message]);
                 Ok(())
             }
@@ -158,7 +158,7 @@ impl Source {
             };
             let head = format!(
                 "POST {} HTTP/1.1\r\nHost: {host}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
-                fill(path, stamp.channel),
+                fill_one(path, stamp.channel),
                 messages.size()
             );
             line.out.extend_from_slice(head.as_bytes());

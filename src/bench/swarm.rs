@@ -7,9 +7,9 @@ use mio::{Events, Poll};
 
 use super::dial;
 use super::frames::{self, Kind};
-use super::ledger::{Heard, Ledger};
+use super::ledger::{Ears, Ledger};
 use super::message::{Messages, Stamp};
-use super::plan::{Plan, Work, fill};
+use super::plan::{Dealt, Plan, Target, Work, fill};
 use super::source;
 use crate::net::clock::Clock;
 use crate::net::socket::{Readable, Socket, Taken};
@@ -51,7 +51,7 @@ pub(super) struct Swarm {
 
 struct Connection {
     socket: Socket,
-    channel: u32,
+    dealt: Dealt,
     state: State,
     /// Bytes of an unfinished head or frame.
     held: Vec<u8>,
@@ -66,7 +66,7 @@ enum State {
     Upgrading {
         since: u64,
     },
-    Open(Heard),
+    Open(Ears),
     /// It reads nothing.
     Deaf,
 }
@@ -150,14 +150,10 @@ impl Swarm {
         let since = self.now();
         let socket = Socket::connecting(id, stream, self.poll.registry())?;
         self.opening += 1;
-        let channels = match self.plan.work {
-            Work::Publish { .. } => self.plan.connections,
-            _ => self.plan.channels,
-        };
         if let Some(place) = self.connections.get_mut(index) {
             *place = Some(Connection {
                 socket,
-                channel: number % channels.max(1),
+                dealt: self.plan.channels_of(number),
                 state: State::Connecting { since },
                 held: Vec::new(),
                 out: Vec::new(),
@@ -183,19 +179,19 @@ impl Swarm {
                 self.come_again(index);
             }
             Err(error) => {
-                match connection.state {
-                    State::Open(heard) => {
-                        self.open -= 1;
-                        self.ledger.left(connection.channel, heard);
-                    }
-                    State::Deaf => self.open -= 1,
-                    State::Connecting { .. } | State::Upgrading { .. } => self.opening -= 1,
-                }
                 // A client that does not read may be closed for that; that is what one measures.
                 if !matches!(connection.state, State::Deaf) {
                     self.break_off(error.to_string());
                 }
-                drop(connection);
+                match connection.state {
+                    State::Open(ears) => {
+                        self.open -= 1;
+                        self.ledger.left(ears);
+                    }
+                    State::Deaf => self.open -= 1,
+                    State::Connecting { .. } | State::Upgrading { .. } => self.opening -= 1,
+                }
+                drop(connection.socket);
                 if self.churn {
                     self.come_again(index);
                 }
@@ -228,13 +224,7 @@ impl Swarm {
                 Some(stands) => stands?,
             }
             connection.state = State::Upgrading { since };
-            let request = format!(
-                "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
-                fill(&self.plan.target.path, connection.channel),
-                self.plan.target.host,
-            );
-            connection.out.extend_from_slice(request.as_bytes());
+            connection.out.extend(self.request(connection.dealt));
         }
         if connection.socket.blocked {
             connection.socket.unblock(self.poll.registry())?;
@@ -245,6 +235,21 @@ impl Swarm {
         let read = self.read(connection, &mut scratch);
         self.scratch = scratch;
         read
+    }
+
+    fn request(&self, dealt: Dealt) -> Vec<u8> {
+        let Target { host, path, .. } = &self.plan.target;
+        let path = fill(path, dealt);
+        let mut request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n",
+        );
+        for header in &self.plan.headers {
+            request += &fill(header, dealt);
+            request += "\r\n";
+        }
+        request += "\r\n";
+        request.into_bytes()
     }
 
     fn flush(&self, connection: &mut Connection) -> io::Result<()> {
@@ -317,7 +322,7 @@ impl Swarm {
         }
         self.open += 1;
         if let Some(hello) = &self.plan.hello {
-            let hello = fill(hello, connection.channel);
+            let hello = fill(hello, connection.dealt);
             frames::masked(&mut connection.out, 0x81, hello.as_bytes());
             self.flush(connection)?;
         }
@@ -325,7 +330,7 @@ impl Swarm {
             connection.state = State::Deaf;
             return Ok(true);
         }
-        connection.state = State::Open(self.ledger.joined(connection.channel));
+        connection.state = State::Open(self.ledger.joined(connection.dealt));
         self.hear(connection, rest)?;
         Ok(true)
     }
@@ -333,11 +338,11 @@ impl Swarm {
     fn hear(&mut self, connection: &mut Connection, bytes: &[u8]) -> io::Result<()> {
         let now = self.now();
         let Connection {
-            state: State::Open(heard),
-            channel,
+            state: State::Open(ears),
             held,
             out,
             socket,
+            ..
         } = connection
         else {
             return Ok(());
@@ -347,11 +352,8 @@ impl Swarm {
         let (mut closed, mut answered) = (false, 0);
         frames::each(held, bytes, |kind, payload| match kind {
             Kind::Message => match messages.recognise(payload) {
-                Some(Ok(stamp)) if stamp.channel == *channel => {
-                    ledger.heard(heard, stamp, now);
-                    answered += 1;
-                }
-                Some(_) => ledger.sums.corrupt += 1,
+                Some(Ok(stamp)) => answered += u32::from(ledger.heard(ears, stamp, now)),
+                Some(Err(_)) => ledger.sums.corrupt += 1,
                 // A heartbeat, or what a gateway says of itself.
                 None => {}
             },
@@ -382,7 +384,7 @@ impl Swarm {
         if let State::Open(_) = connection.state {
             let mut message = Vec::with_capacity(self.messages.size());
             for _ in 0..messages {
-                let stamp: Stamp = self.ledger.publish(connection.channel, now);
+                let stamp: Stamp = self.ledger.publish(connection.dealt.first, now);
                 message.clear();
                 self.messages.compose(&mut message, stamp);
                 frames::masked(&mut connection.out, 0x81, &message);
@@ -396,8 +398,8 @@ impl Swarm {
     /// What has not come by now is lost.
     pub(super) fn settle(&mut self) {
         for connection in self.connections.iter_mut().flatten() {
-            if let State::Open(heard) = &mut connection.state {
-                self.ledger.settle(connection.channel, heard);
+            if let State::Open(ears) = &mut connection.state {
+                self.ledger.settle(ears);
             }
         }
     }

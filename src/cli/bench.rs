@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, Subcommand};
-use ws4redis::bench::plan::{Pace, Plan, Target, Through, Work};
+use ws4redis::bench::plan::{CHANNELS, Pace, Plan, Target, Through, Work};
 use ws4redis::bench::{self, Moment, message};
 use ws4redis::config::values::duration;
 
@@ -66,13 +66,13 @@ pub(super) enum Mode {
 /// Who connects.
 #[derive(Debug, Args)]
 pub(super) struct Clients {
-    /// Where: ws://host:port/path?flags or unix:/socket:/path?flags; {channel} becomes the channel's number
+    /// Where: ws://host:port/path?flags or unix:/socket:/path?flags; {channel} becomes the channel's number, {channels} those of all of the client's channels
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// Clients
     #[arg(long, short, default_value_t = 1_000, value_name = "N", value_parser = many())]
     connections: u32,
-    /// Channels, dealt out to the clients in turn
+    /// Channels, dealt out to the clients in turn; with more than clients {channels} must be somewhere
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = many())]
     channels: u32,
     /// Bytes of a message
@@ -90,6 +90,9 @@ pub(super) struct Clients {
     /// The gateway's process here, to measure its CPU time and memory
     #[arg(long)]
     pid: Option<u32>,
+    /// A field of each handshake, such as 'Authorization: Bearer ...'; may be given again
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<String>,
     /// For other gateways: a text that each client sends first
     #[arg(long, value_name = "TEXT")]
     hello: Option<String>,
@@ -193,6 +196,7 @@ pub(super) fn run(bench: Bench, matches: &ArgMatches) -> Result<(), Failure> {
         channels: clients.channels,
         size: clients.size,
         concurrency: clients.concurrency,
+        headers: clients.headers,
         hello: clients.hello,
         settle: clients.settle,
         awake: clients.awake,
@@ -201,6 +205,7 @@ pub(super) fn run(bench: Bench, matches: &ArgMatches) -> Result<(), Failure> {
         duration: clients.duration,
         work,
     };
+    names_all_channels(&plan)?;
     let shows = stderr().is_terminal();
     let report = bench::run(&plan, |moment| {
         if shows {
@@ -226,6 +231,26 @@ pub(super) fn run(bench: Bench, matches: &ArgMatches) -> Result<(), Failure> {
     } else {
         Err(Failure::Negative)
     }
+}
+
+/// A client with several channels must be able to say which.
+fn names_all_channels(plan: &Plan) -> Result<(), Failure> {
+    let mut templates = [&plan.target.path]
+        .into_iter()
+        .chain(&plan.headers)
+        .chain(&plan.hello);
+    let is_dealt = !matches!(plan.work, Work::Publish { .. } | Work::Connect);
+    if !is_dealt
+        || plan.channels <= plan.connections
+        || templates.any(|text| text.contains(CHANNELS))
+    {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "--channels {} is more than --connections {}: then a client has several, and \
+         {CHANNELS} in --url, --header or --hello is where it names them",
+        plan.channels, plan.connections
+    )))
 }
 
 /// Where the gateway listens unless told otherwise.
@@ -303,4 +328,13 @@ fn rate(text: &str) -> Result<f64, String> {
         Ok(rate) if (0.01..=1e7).contains(&rate) => Ok(rate),
         _ => Err("must be a number of messages a second, from 0.01 to 10000000".to_owned()),
     }
+}
+
+fn header(text: &str) -> Result<String, String> {
+    let name = text.split_once(':').map_or("", |(name, _)| name);
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) || text.contains(['\r', '\n']) {
+        return Err("must be one line, as in 'Name: value'".to_owned());
+    }
+    Ok(text.to_owned())
 }
