@@ -1,7 +1,7 @@
-//! What a configuration may cost in memory.
+//! What a configuration may cost, in memory and in descriptors.
 
 use super::{Config, Source};
-use crate::limits::{ANSWER_HEAD_BYTES_MAX, Memory};
+use crate::limits::{ANSWER_HEAD_BYTES_MAX, Memory, OTHER_DESCRIPTORS, RESERVED_DESCRIPTORS};
 
 impl Config {
     /// What user memory may come to when all clients, and the application that is asked about them, do their worst
@@ -14,6 +14,20 @@ impl Config {
             terms.extend(self.calls());
         }
         terms
+    }
+
+    /// Descriptors that are not for sessions.
+    pub fn other_descriptors(&self) -> u64 {
+        let further_workers = self.workers.saturating_sub(1) as u64;
+        OTHER_DESCRIPTORS + RESERVED_DESCRIPTORS * further_workers + self.call_descriptors()
+    }
+
+    /// Those of calls to the application. Whoever is not among the sources yet may be after a reload.
+    pub fn call_descriptors(&self) -> u64 {
+        match self.callback.url {
+            Some(_) => self.callback.connections_max as u64,
+            None => 0,
+        }
     }
 
     fn calls(&self) -> [Memory; 2] {
