@@ -18,16 +18,17 @@ impl Config {
 
     /// Descriptors that are not for sessions.
     pub fn other_descriptors(&self) -> u64 {
-        let further_workers = self.workers.saturating_sub(1) as u64;
-        OTHER_DESCRIPTORS + RESERVED_DESCRIPTORS * further_workers + self.call_descriptors()
+        OTHER_DESCRIPTORS - RESERVED_DESCRIPTORS + self.reserved_descriptors()
     }
 
-    /// Those of calls to the application. Whoever is not among the sources yet may be after a reload.
-    pub fn call_descriptors(&self) -> u64 {
-        match self.callback.url {
+    /// Those of them that no client gets, however few there are.
+    pub fn reserved_descriptors(&self) -> u64 {
+        // Whoever is not among the sources yet may be after a reload.
+        let calls = match self.callback.url {
             Some(_) => self.callback.connections_max as u64,
             None => 0,
-        }
+        };
+        RESERVED_DESCRIPTORS * self.workers.max(1) as u64 + calls
     }
 
     fn calls(&self) -> [Memory; 2] {

@@ -6,16 +6,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
 use crate::config::{Config, RedisAddress};
-use crate::limits::RESERVED_DESCRIPTORS;
 
 /// What does not change while the process lives.
 #[derive(Debug, Clone)]
 pub(super) struct Fit {
     files: u64,
     workers: usize,
-    /// Calls to the application, a descriptor each.
-    calls: u64,
-    /// All that is no client's.
+    /// Descriptors that are for no client, whatever is not accounted for.
+    reserved: u64,
+    /// All that are not for sessions.
     others: u64,
     /// Where the embedded Redis listens.
     embedded: Option<SocketAddr>,
@@ -37,7 +36,7 @@ impl Fit {
         Fit {
             files: limit.current.unwrap_or(u64::MAX),
             workers: config.workers.max(1),
-            calls: config.call_descriptors(),
+            reserved: config.reserved_descriptors(),
             others: config.other_descriptors(),
             embedded,
         }
@@ -45,8 +44,7 @@ impl Fit {
 
     /// From this number on, descriptors are not for clients.
     pub(super) fn client_descriptors(&self) -> u64 {
-        let reserved = RESERVED_DESCRIPTORS * self.workers as u64;
-        self.files.saturating_sub(reserved + self.calls)
+        self.files.saturating_sub(self.reserved)
     }
 
     /// How many workers there are, whatever is said of that later.
