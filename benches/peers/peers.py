@@ -37,9 +37,9 @@ class Peer:
         return (not work.peers or self.name in work.peers) and self.only_in in (None, work.name)
 
 
-def post(path):
-    """One connection, so that messages come in order."""
-    return ("--post", "http://127.0.0.1:@PORT@" + path, "--publishers", "1")
+def post(path, connections=1):
+    """A message waits for the answer to the one before on its connection; most reorder what comes on several."""
+    return ("--post", "http://127.0.0.1:@PORT@" + path, "--publishers", str(connections))
 
 
 def node(script):
@@ -89,7 +89,7 @@ PEERS = [
         "nchan",
         "nchan",
         ["nginx", "-p", "@DIR@", "-c", "nginx.conf"],
-        publish=post("/publish/bench-{channel}"),
+        publish=post("/publish/bench-{channel}", 64),
         files=("nchan/nginx.conf",),
         lacks="Redis is not in the path here (memory of one server, publishing by POST); buffered messages "
         "instead of a last state; permissions by sub-request",
