@@ -70,21 +70,29 @@ def origin(results, works):
     for peer in PEERS:
         for work in works:
             for line in results.by[work, peer.name]:
-                builds[line.get("build", UNKNOWN)].append((line["at"], peer.title))
+                build = f"ws4redis {line['build']}" if "build" in line else UNKNOWN
+                builds[build].append((line["at"], peer.title))
     if not builds:
         return
     if len(builds) > 1:
         yield "**Not all of one build**; do not lean on a small difference between these:\n"
     for build, measured in builds.items():
-        first, last = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(end(measured)[0])) for end in (min, max))
-        when = f"{first} to {last}" if first != last else first
+        when = period(*(end(measured)[0] for end in (min, max)))
         who = f": {', '.join(dict.fromkeys(title for _, title in measured))}" if len(builds) > 1 else ""
-        yield f"{'- ' if who else ''}Measured {when} UTC, ws4redis {build}{who}.{'' if who else chr(10)}"
+        yield f"{'- ' if who else ''}Measured {when} UTC, {build}{who}.{'' if who else chr(10)}"
     if len(builds) > 1:
         yield ""
 
 
-UNKNOWN = "of a build that was not recorded"
+UNKNOWN = "before builds were recorded, and with the peers' settings of that time"
+
+
+def period(first, last):
+    day, begin = time.strftime("%Y-%m-%d %H:%M", time.gmtime(first)).split()
+    last_day, end = time.strftime("%Y-%m-%d %H:%M", time.gmtime(last)).split()
+    if day != last_day:
+        return f"{day} {begin} to {last_day} {end}"
+    return f"{day} {begin} to {end}" if begin != end else f"{day} {begin}"
 
 
 def spread(of, scale=1):

@@ -175,7 +175,7 @@ def version(name):
         case "node-ws":
             return f"Node {said('node', '--version')}, {npm('ws', 'bufferutil', 'ioredis')}"
         case "socketio":
-            return f"Node {said('node', '--version')}, {npm('socket.io', '@socket.io/redis-adapter', 'ioredis')}"
+            return f"Node {said('node', '--version')}, {npm('socket.io', '@socket.io/redis-adapter', 'bufferutil', 'ioredis')}"
         case "axum":
             return f"{locked('axum', 'redis', 'tokio')}, rustc {said('rustc', '--version').split()[1]}"
         case "gorilla":
