@@ -74,4 +74,4 @@ def curve(number, name, points, x, y):
         yield f'<path class="bar s{number}" d="M{x(value):.1f} {y(least):.1f}V{y(most):.1f}"/>'
         yield f'<circle class="s{number}" cx="{x(value):.1f}" cy="{y(median):.1f}" r="3"/>'
     at = LEFT + 30 + 180 * number
-    yield f'<path class="line s{number}" d="M{at - 28} 52H{at - 6}"/><text x="{at}" y="56">{escape(name)}</text>'
+    yield f'<path class="line s{number}" d="M{at - 28} 46H{at - 6}"/><text x="{at}" y="50">{escape(name)}</text>'
