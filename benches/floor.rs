@@ -188,16 +188,19 @@ impl Floor {
              Sec-WebSocket-Accept: {}\r\n\r\n",
             ws::accept(key.as_bytes())
         );
-        let channel = format!("broadcast:{facility}").into_bytes();
-        let number = *self.channels.entry(channel.clone()).or_insert_with(|| {
-            self.members.push(Vec::new());
-            self.members.len() - 1
-        });
-        self.members[number].push(index);
-        if self.members[number].len() == 1 {
-            let mut command = Vec::new();
-            resp::command(&mut command, &[b"SUBSCRIBE", &channel]);
-            self.redis.write_all(&command).unwrap();
+        // With commas between them one client may name several.
+        for facility in facility.split(',') {
+            let channel = format!("broadcast:{facility}").into_bytes();
+            let number = *self.channels.entry(channel.clone()).or_insert_with(|| {
+                self.members.push(Vec::new());
+                self.members.len() - 1
+            });
+            self.members[number].push(index);
+            if self.members[number].len() == 1 {
+                let mut command = Vec::new();
+                resp::command(&mut command, &[b"SUBSCRIBE", &channel]);
+                self.redis.write_all(&command).unwrap();
+            }
         }
         if client.stream.write_all(answer.as_bytes()).is_err() {
             self.forget(index);

@@ -12,6 +12,9 @@ BINARY = ROOT / "target/release/ws4redis"
 BLANKS = ("@PORT@", "@REDIS@", "@DIR@", "@FLAGS@")
 
 
+REDIS = ("--redis", "redis://127.0.0.1:@REDIS@")
+
+
 @dataclass(frozen=True)
 class Peer:
     """A gateway under test. In its texts BLANKS are filled in."""
@@ -21,7 +24,10 @@ class Peer:
     command: list
     # Where clients connect and, unless it reads Redis, where one publishes.
     url: str = "ws://127.0.0.1:@PORT@/ws/bench-{channel}"
-    publish: tuple = ("--publish-channel", "broadcast:bench-{channel}", "--redis", "redis://127.0.0.1:@REDIS@")
+    publish: tuple = ("--publish-channel", "broadcast:bench-{channel}", *REDIS)
+    # The same where a client hears several channels.
+    several: tuple = ("--url", "ws://127.0.0.1:@PORT@/ws/{channels}", "--publish-channel", "broadcast:{channel}", *REDIS)
+    several_environment: dict = field(default_factory=dict)
     hello: str = None
     files: tuple = ()
     environment: dict = field(default_factory=dict)
@@ -59,24 +65,41 @@ def floor(name, title, *more, only_in=None):
         title,
         [str(INSTALLED / "floor"), "--listen", "127.0.0.1:@PORT@", "--redis", "127.0.0.1:@REDIS@", *more],
         lacks="everything but sending: no limits, pings, snapshots, permissions; a client that is slow once is cut off",
-        cannot={"publish": NO_OWN, "slow": "it cuts slow clients off at the first message"},
+        cannot={"publish": NO_OWN, "publish-8": NO_OWN, "slow": "it cuts slow clients off at the first message"},
         only_in=only_in,
     )
 
 
-def ours(name, title, listen, url, *more, only_in=None):
+def ours(name, title, listen, url, *more, only_in=None, cannot=None):
     return Peer(
         name,
         title,
         [str(BINARY), "serve", "--listen", listen, "--admin", "off", "--redis", "redis://127.0.0.1:@REDIS@", *more],
         url=url + "/ws/bench-{channel}?@FLAGS@",
+        # Groups are how one client hears many channels.
+        several=(
+            "--url",
+            f"{url}/ws/bench?subscribe-group",
+            "--header=X-Ws4redis-User: bench",
+            "--header=X-Ws4redis-Groups: {channels}",
+            "--publish-channel=group:{channel}:bench",
+            *REDIS,
+        ),
+        several_environment={"WS4REDIS_TRUSTED": "127.0.0.1"},
         environment={"WS4REDIS_LOG": "error"},
+        cannot=cannot or {},
         only_in=only_in,
     )
 
 
 PEERS = [
-    ours("ws4redis", "ws4redis", "127.0.0.1:@PORT@", "ws://127.0.0.1:@PORT@"),
+    ours(
+        "ws4redis",
+        "ws4redis",
+        "127.0.0.1:@PORT@",
+        "ws://127.0.0.1:@PORT@",
+        cannot={"publish-8": "it ends clients that send more than 1,000 messages a second, unless it is told otherwise:"},
+    ),
     floor("floor", "floor"),
     floor("floor-coalesce", "floor, coalescing", "--coalesce", only_in="window"),
     Peer(
@@ -121,7 +144,7 @@ PEERS = [
         hello="40",
         lacks="no plain WebSocket client can speak to it; publishing by POST or its own emitter, and clients of the "
         "same process do not wait for Redis; no pings here; " + NO_PROMISES,
-        cannot={"publish": "its packets are not what the load generator's clients send"},
+        cannot=dict.fromkeys(("publish", "publish-8"), "its packets are not what the load generator's clients send"),
     ),
     Peer(
         "channels",
@@ -191,5 +214,18 @@ PEERS = [
         "--expire",
         "0",
         only_in="publish",
+    ),
+    *(
+        ours(
+            f"ws4redis-fast{'-live' * live}",
+            f"ws4redis{', --expire 0' * live}, --messages-per-second-max 1000000",
+            "127.0.0.1:@PORT@",
+            "ws://127.0.0.1:@PORT@",
+            "--messages-per-second-max",
+            "1000000",
+            *("--expire", "0") * live,
+            only_in="publish-8",
+        )
+        for live in (False, True)
     ),
 ]

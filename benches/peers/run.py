@@ -155,11 +155,11 @@ def once(peer, work, quick):
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ws4redis-peers-")))
         port, redis = free_ports(2)
         # The clients of ws4redis say what they want to do.
-        flags = "subscribe-broadcast" + ("&publish-broadcast&echo" if work.name == "publish" else "")
+        flags = "subscribe-broadcast" + ("&publish-broadcast&echo" if work.name.startswith("publish") else "")
         blanks = {"@PORT@": port, "@REDIS@": redis, "@DIR@": str(folder), "@FLAGS@": flags}
         try:
             stack.enter_context(redis_server(blanks["@REDIS@"], folder))
-            gateway = stack.enter_context(started(peer, blanks, folder))
+            gateway = stack.enter_context(started(peer, work, blanks, folder))
             return measured(bench(peer, work, blanks, gateway.pid, seconds, warm_up), gateway, 90 + 4 * seconds)
         except Trouble as trouble:
             return None, str(trouble)
@@ -192,11 +192,13 @@ def bench(peer, work, blanks, pid, seconds, warm_up):
         str(BINARY),
         "bench",
         *shlex.split(work.arguments),
-        "--url",
-        filled(peer.url, blanks),
     ]
-    if mode in ("fanout", "slow"):
-        command += [filled(word, blanks) for word in peer.publish]
+    if work.several:
+        command += [filled(word, blanks) for word in peer.several]
+    else:
+        command += ["--url", filled(peer.url, blanks)]
+        if mode in ("fanout", "slow"):
+            command += [filled(word, blanks) for word in peer.publish]
     if peer.hello:
         command += ["--hello", peer.hello]
     times = {"--settle": work.settle, "--duration": seconds, "--warm-up": warm_up}
@@ -228,10 +230,12 @@ def redis_server(port, folder):
 
 
 @contextlib.contextmanager
-def started(peer, blanks, folder):
+def started(peer, work, blanks, folder):
     for file in peer.files:
         (folder / Path(file).name).write_text(filled((HERE / file).read_text(), blanks))
     environment = {"PORT": blanks["@PORT@"], "REDIS_PORT": blanks["@REDIS@"], **peer.environment}
+    if work.several:
+        environment |= peer.several_environment
     command = ["taskset", "-c", GATEWAY_CORE, *(filled(word, blanks) for word in peer.command)]
     unix = folder / "ws.sock"
     with logged(command, folder, environment) as process:

@@ -19,6 +19,8 @@ class Work:
     settle: float = 0.3
     # At the same time, as an idle gateway is in nobody's way.
     together: bool = False
+    # Each client hears several channels.
+    several: bool = False
 
 
 # To tell the cost of sending from that of waking up the one who is sent to.
@@ -49,7 +51,8 @@ WORKS = [
     ),
     Work("memory", "10,000 idle connections: memory of each", "idle -c 10000", "memory", seconds=2),
     Work("handshakes", "handshakes with subscription, 64 at a time", "connect --concurrency 64", "rate"),
-    Work("publish", "200 clients publishing", "publish -c 200", "rate"),
+    Work("publish", "200 clients publishing, one message of each under way", "publish -c 200", "rate"),
+    Work("publish-8", "200 clients publishing, eight messages of each under way", "publish -c 200 --window 8", "rate"),
     Work("rate", "1,000 connections, 50 messages/s", "fanout -c 1000 --rate 50", "p99", seconds=2),
     # So large that what a slow client leaves unread is more than the kernel holds for it.
     Work(
@@ -64,14 +67,26 @@ WORKS = [
 
 GROWING = ("ws4redis", "floor", "bun")
 CONNECTIONS = (100, 300, 1_000, 3_000, 10_000, 19_000)
-CHANNELS = (1, 10, 100, 1_000, 10_000, 19_000)
+CHANNELS = (1, 10, 100, 1_000, 10_000, 100_000)
+# With more channels than this, each client hears several.
+CLIENTS_MAX = 10_000
 SIZES = (32, 128, 512, 2_048, 8_192, 32_768, 65_536)
 
 
 def growth(name, arguments, points, settle=0.3):
     for point in points:
-        command = arguments.format(point)
-        yield Work(f"growth-{name}-{point}", "growth", command, "cpu", GROWING, seconds=1, warm_up=0.4, settle=settle)
+        command = arguments.format(point, min(point, CLIENTS_MAX))
+        yield Work(
+            f"growth-{name}-{point}",
+            "growth",
+            command,
+            "cpu",
+            GROWING,
+            seconds=1,
+            warm_up=0.4,
+            settle=settle,
+            several="{1}" in arguments and point > CLIENTS_MAX,
+        )
 
 
 PLOTS = {
@@ -82,7 +97,7 @@ PLOTS = {
     ),
     "channels": (
         "CPU per delivery against channels",
-        "channels with one client each, 64 random ones at a time",
+        "channels with one client each (10,000 clients at most), 64 random ones at a time",
         CHANNELS,
     ),
     "size": (
@@ -94,6 +109,6 @@ PLOTS = {
 GROWTH = [
     *growth("connections", "fanout -c {} --window 1", CONNECTIONS),
     # One at a time it would be the cost of waking up, and nothing else.
-    *growth("channels", "fanout -c {0} --channels {0} --window 64 --random 7", CHANNELS, settle=1),
+    *growth("channels", "fanout -c {1} --channels {0} --window 64 --random 7", CHANNELS, settle=1),
     *growth("size", "fanout -c 1000 --window 1 --size {}", SIZES),
 ]

@@ -8,24 +8,27 @@ const server = Bun.serve({
   hostname: "127.0.0.1",
   port: Number(process.env.PORT),
   fetch(request, server) {
-    const topic = "broadcast:" + new URL(request.url).pathname.split("/").pop();
-    if (!server.upgrade(request, { data: { topic } })) return new Response("", { status: 426 });
+    const names = new URL(request.url).pathname.split("/").pop().split(",");
+    const topics = names.map((name) => "broadcast:" + name);
+    if (!server.upgrade(request, { data: { topics } })) return new Response("", { status: 426 });
   },
   websocket: {
     perMessageDeflate: false,
     open(socket) {
-      const { topic } = socket.data;
-      socket.subscribe(topic);
-      if (server.subscriberCount(topic) === 1) {
-        redis.subscribe(topic, (message, channel) => server.publish(channel, message)).catch(ignore);
+      for (const topic of socket.data.topics) {
+        socket.subscribe(topic);
+        if (server.subscriberCount(topic) === 1) {
+          redis.subscribe(topic, (message, channel) => server.publish(channel, message)).catch(ignore);
+        }
       }
     },
     message(socket, message) {
-      publisher.publish(socket.data.topic, message);
+      publisher.publish(socket.data.topics[0], message);
     },
     close(socket) {
-      const { topic } = socket.data;
-      if (server.subscriberCount(topic) === 0) redis.unsubscribe(topic).catch(ignore);
+      for (const topic of socket.data.topics) {
+        if (server.subscriberCount(topic) === 0) redis.unsubscribe(topic).catch(ignore);
+      }
     },
   },
 });
