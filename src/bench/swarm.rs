@@ -80,7 +80,7 @@ impl Swarm {
         Ok(Swarm {
             poll: Poll::new()?,
             ledger: Ledger::new(channels),
-            messages: Messages::new(plan.size),
+            messages: Messages::new(plan.size, fastrand::u32(..)),
             scratch: vec![0; SCRATCH_BYTES],
             open: 0,
             opening: 0,

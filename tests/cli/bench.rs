@@ -212,7 +212,7 @@ fn what_cannot_be_measured_is_said_in_a_line() {
             1,
             "cannot measure process 4294967295",
         ),
-        (&["--size", "3"], 2, "must be from 48"),
+        (&["--size", "3"], 2, "must be from 32"),
     ] {
         let run = run(&[&["bench", "idle"], &BRIEF[..3], arguments].concat());
         assert_eq!(run.code, code, "{run:?}");
