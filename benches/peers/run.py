@@ -140,6 +140,8 @@ def once(peer, work, quick):
         if not ended.stdout:
             return None, ended.stderr.strip().splitlines()[-1] if ended.stderr else "no report"
         report = json.loads(ended.stdout)
+        if report["error"]:
+            return None, report["error"]
         faults = {
             name: count
             for name, count in report["phases"][-1]["sums"].items()

@@ -55,6 +55,8 @@ pub(super) struct Ledger {
     pub(super) last: Histogram<u64>,
     /// Messages that not all of their subscribers have.
     pub(super) in_flight: u64,
+    /// Connections that listen.
+    pub(super) listeners: u32,
 }
 
 #[derive(Debug, Default)]
@@ -73,6 +75,7 @@ impl Ledger {
             each: histogram(),
             last: histogram(),
             in_flight: 0,
+            listeners: 0,
         }
     }
 
@@ -92,6 +95,7 @@ impl Ledger {
             return Heard::default();
         };
         channel.members += 1;
+        self.listeners += 1;
         Heard {
             next: channel.next,
             seen: 0,
@@ -117,6 +121,12 @@ impl Ledger {
 
     /// A message arrived.
     pub(super) fn heard(&mut self, heard: &mut Heard, stamp: Stamp, now: u64) {
+        let channel = self.channels.get(stamp.channel as usize);
+        if channel.is_none_or(|channel| stamp.sequence >= channel.next) {
+            // Never published, whatever its check says: nothing is to be counted up to there.
+            self.sums.corrupt += 1;
+            return;
+        }
         if stamp.sequence >= heard.next {
             let ahead = stamp.sequence - heard.next;
             // What was skipped is lost, unless it still comes; in any case nothing waits for it.
@@ -152,6 +162,7 @@ impl Ledger {
         self.settle(channel, &mut heard);
         if let Some(channel) = self.channels.get_mut(channel as usize) {
             channel.members = channel.members.saturating_sub(1);
+            self.listeners = self.listeners.saturating_sub(1);
         }
     }
 
@@ -275,6 +286,20 @@ mod tests {
         let sums = world.end();
         assert_eq!((sums.duplicate, sums.reordered, sums.lost), (1, 1, 3));
         assert_eq!(sums.delivered, 7);
+    }
+
+    #[test]
+    fn a_message_that_was_never_published_is_a_wrong_one_and_takes_no_time() {
+        let mut world = World::new(1);
+        world.publish(1);
+        let sequence = u64::MAX - 1;
+        world.published.push(Stamp {
+            sequence,
+            ..world.published[0]
+        });
+        world.hear(0, 0..2);
+        let sums = world.end();
+        assert_eq!((sums.corrupt, sums.lost, sums.delivered), (1, 0, 1));
     }
 
     #[test]

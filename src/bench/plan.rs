@@ -1,11 +1,15 @@
 //! What is to be measured.
 
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Redis;
+
+const CHANNEL: &str = "{channel}";
+/// For each address of a host that has several.
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A benchmark: whom, how many, what, how long.
 #[derive(Debug, Clone)]
@@ -20,6 +24,8 @@ pub struct Plan {
     pub size: usize,
     /// Handshakes under way at a time.
     pub concurrency: u32,
+    /// Clients from one source address, which has about 28,000 ports unless the system is told otherwise.
+    pub per_address: u32,
     /// A text that each client sends when it is open, for gateways that want to be told what to subscribe;
     /// `{channel}` in it is the number of its channel.
     pub hello: Option<String>,
@@ -36,6 +42,74 @@ pub struct Plan {
     pub duration: Duration,
     /// What is done.
     pub work: Work,
+}
+
+/// Why a plan makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Contradiction {
+    /// Nobody would hear what is published on some channels.
+    #[error("{channels} channels are more than {clients} clients: some would have none")]
+    Channels {
+        /// How many.
+        channels: u32,
+        /// For so many.
+        clients: u32,
+    },
+    /// All channels would be the same one, or none of those that clients listen to.
+    #[error("{channels} channels need {{channel}} in {place}, where the channel's number goes")]
+    Place {
+        /// How many.
+        channels: u32,
+        /// Where it misses.
+        place: &'static str,
+    },
+}
+
+impl Plan {
+    /// Does it make sense?
+    pub fn check(&self) -> Result<(), Contradiction> {
+        let channels = self.channels();
+        let clients = match self.work {
+            Work::Connect => self.concurrency,
+            _ => self.connections,
+        };
+        if channels > clients {
+            return Err(Contradiction::Channels { channels, clients });
+        }
+        let misses = |template: &str| channels > 1 && !template.contains(CHANNEL);
+        let misplaced = |place| Err(Contradiction::Place { channels, place });
+        if misses(&self.target.path) && self.hello.as_deref().is_none_or(misses) {
+            return misplaced("the URL or in --hello");
+        }
+        match &self.work {
+            Work::Fanout {
+                through: Through::Redis { name, .. },
+                ..
+            } if misses(name) => misplaced("--publish-channel"),
+            Work::Fanout {
+                through: Through::Http { path, .. },
+                ..
+            } if misses(path) => misplaced("the URL of --post"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Channels that have clients.
+    pub(super) fn channels(&self) -> u32 {
+        match self.work {
+            Work::Publish { .. } => self.connections,
+            Work::Connect | Work::Idle | Work::Fanout { .. } => self.channels,
+        }
+    }
+
+    /// Connections to the gateway at a time, at most.
+    pub(super) fn clients(&self) -> u32 {
+        match self.work {
+            Work::Connect => self.concurrency,
+            Work::Fanout { slow, .. } => self.connections.saturating_add(slow),
+            Work::Idle | Work::Publish { .. } => self.connections,
+        }
+    }
 }
 
 /// What the clients and the publisher do.
@@ -96,6 +170,16 @@ pub enum Through {
     },
 }
 
+/// For messages; without a password.
+impl fmt::Display for Through {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Through::Redis { redis, .. } => write!(f, "{redis}"),
+            Through::Http { host, path, .. } => write!(f, "POST to {host}{path}"),
+        }
+    }
+}
+
 /// A socket to connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
@@ -127,6 +211,12 @@ pub enum UrlError {
     /// TLS.
     #[error("{0:?} asks for TLS, which is not measured: connect to the gateway itself")]
     Tls(String),
+    /// User and password.
+    #[error("{0:?} has a user, and handshakes here have none: put a token into the query")]
+    User(String),
+    /// A query or a path that is no part of an HTTP request.
+    #[error("{0:?} has a blank or a control character, or a # behind which nothing is sent")]
+    Characters(String),
     /// The host is not found.
     #[error("the host of {url:?} is not found: {why}")]
     Host {
@@ -140,8 +230,12 @@ pub enum UrlError {
 impl Target {
     /// Takes `ws://host[:port]/path`, `http://...` or `unix:/socket:/path` apart, and looks the host up.
     pub fn parse(url: &str) -> Result<Target, UrlError> {
+        // They would end the request's line, or go nowhere.
+        if url.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#') {
+            return Err(UrlError::Characters(url.to_owned()));
+        }
         if let Some(rest) = url.strip_prefix("unix:") {
-            let (socket, path) = rest.rsplit_once(":/").unwrap_or((rest, ""));
+            let (socket, path) = rest.split_once(":/").unwrap_or((rest, ""));
             return Ok(Target {
                 address: Address::Unix(socket.into()),
                 host: "localhost".to_owned(),
@@ -157,6 +251,9 @@ impl Target {
         let rest = rest.ok_or_else(|| UrlError::Scheme(url.to_owned()))?;
         let at = rest.find(['/', '?']).unwrap_or(rest.len());
         let (host, path) = rest.split_at(at);
+        if host.contains('@') {
+            return Err(UrlError::User(url.to_owned()));
+        }
         let slash = if path.starts_with('/') { "" } else { "/" };
         Ok(Target {
             address: look_up(host, url)?,
@@ -179,18 +276,18 @@ fn look_up(host: &str, url: &str) -> Result<Address, UrlError> {
     } else {
         format!("{host}:80")
     };
-    let mut addresses = with_port
-        .to_socket_addrs()
-        .map_err(|error| failed(&error))?;
-    let address = addresses
-        .next()
-        .ok_or_else(|| failed(&"it has no address"))?;
-    Ok(Address::Tcp(address))
+    let found = with_port.to_socket_addrs();
+    let found: Vec<SocketAddr> = found.map_err(|error| failed(&error))?.collect();
+    let first = found.first().ok_or_else(|| failed(&"it has no address"))?;
+    // `localhost` is ::1 first, and most gateways listen on 127.0.0.1 only.
+    let answers = |to: &&SocketAddr| TcpStream::connect_timeout(to, LOOK_UP_TIMEOUT).is_ok();
+    let answering = found.iter().find(|to| found.len() > 1 && answers(to));
+    Ok(Address::Tcp(*answering.unwrap_or(first)))
 }
 
 /// Puts the number of a channel where a template wants it.
 pub(super) fn fill(template: &str, channel: u32) -> String {
-    template.replace("{channel}", &channel.to_string())
+    template.replace(CHANNEL, &channel.to_string())
 }
 
 #[cfg(test)]
@@ -208,6 +305,20 @@ mod tests {
         assert_eq!(target.address, Address::Unix("/run/ws4redis.sock".into()));
         assert_eq!(target.path, "/ws/x?echo");
         assert_eq!(Target::parse("ws://127.0.0.1").unwrap().path, "/");
+        let with_url = Target::parse("unix:/run/a.sock:/ws/x?u=http://y/z").unwrap();
+        assert_eq!(with_url.address, Address::Unix("/run/a.sock".into()));
+        assert_eq!(with_url.path, "/ws/x?u=http://y/z");
+        let six = Target::parse("ws://[::1]/a").unwrap();
+        assert_eq!(six.address, Address::Tcp("[::1]:80".parse().unwrap()));
+        for (url, says) in [
+            ("ws://me:secret@127.0.0.1/a", "has a user"),
+            ("ws://127.0.0.1/a b", "blank"),
+            ("ws://127.0.0.1/a#b", "#"),
+            ("ws://127.0.0.1:99999/a", "not found"),
+        ] {
+            let error = Target::parse(url).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
         assert!(matches!(Target::parse("wss://a/b"), Err(UrlError::Tls(_))));
         assert!(matches!(Target::parse("a/b"), Err(UrlError::Scheme(_))));
     }

@@ -36,6 +36,10 @@ fn of_one(pid: u32) -> io::Result<Cost> {
         cpu += first.trim().parse().unwrap_or(0);
     }
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    // Without memory it is a zombie, or about to be one.
+    if !status.contains("RssAnon:") {
+        return Err(io::Error::other("it has ended"));
+    }
     let memory = kilobytes(&status, "RssAnon:") + kilobytes(&status, "RssShmem:");
     Ok(Cost {
         cpu: Duration::from_nanos(cpu),

@@ -157,7 +157,7 @@ fn start_faulty() -> (String, String) {
         let accept = ws4redis::wire::ws::accept(key.as_bytes());
         write!(
             client,
-            "HTTP/1.1 101 \r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+            "HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
         )
         .unwrap();
         relay(publishers.accept().unwrap().0, client);
