@@ -7,12 +7,14 @@ use std::net::SocketAddr;
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
     /// The clients cannot be opened.
-    #[error("only {open} of {wanted} clients could be opened: {why}")]
+    #[error("only {open} of {wanted} clients could be opened at {at}: {why}")]
     Open {
         /// How many are open.
         open: u32,
         /// How many there should be.
         wanted: u32,
+        /// Where.
+        at: String,
         /// What the first one met.
         why: String,
     },
@@ -33,9 +35,9 @@ pub enum BenchError {
         per_address: u32,
     },
     /// The publisher cannot publish.
-    #[error("cannot publish by {by}: {error}")]
+    #[error("cannot publish {by}: {error}")]
     Publish {
-        /// Redis, or where to POST.
+        /// By which way.
         by: String,
         /// What it met.
         error: io::Error,

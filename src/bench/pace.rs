@@ -12,6 +12,9 @@ use super::source::Source;
 
 /// A window in which nothing moves for so long gets new messages: what was lost must not end the measurement.
 const STALL: u64 = 1_000_000;
+/// To look and find nothing takes a microsecond or two. What took longer was no CPU time of ours: others had the core.
+const LOOK_MAX: u64 = 5;
+
 /// How far the publishing of a phase is.
 struct Course {
     began: u64,
@@ -51,6 +54,7 @@ impl<F: FnMut(Moment) -> ControlFlow<()>> Bench<'_, F> {
             if self.swarm.ledger.listeners == 0 {
                 return Err(BenchError::Deserted);
             }
+            let before = self.swarm.ledger.sums.published;
             let next = match pace {
                 Some(Pace::Window(window)) => self.fill_window(window, &mut course, now)?,
                 Some(Pace::Rate(rate)) => self.keep_rate(rate, &mut course, now)?,
@@ -66,7 +70,10 @@ impl<F: FnMut(Moment) -> ControlFlow<()>> Bench<'_, F> {
                 true => Duration::ZERO,
                 false => Duration::from_millis((next.min(end) - now) / 1_000).min(NAP),
             };
-            self.turn(wait)?;
+            let idles = wait.is_zero() && before == self.swarm.ledger.sums.published;
+            if !self.turn(wait)? && idles {
+                self.looked += (self.swarm.now() - now).min(LOOK_MAX);
+            }
             let moment = if counts {
                 Moment::Measuring {
                     since: Duration::from_micros(self.swarm.now() - began),

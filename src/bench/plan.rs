@@ -174,8 +174,8 @@ pub enum Through {
 impl fmt::Display for Through {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Through::Redis { redis, .. } => write!(f, "{redis}"),
-            Through::Http { host, path, .. } => write!(f, "POST to {host}{path}"),
+            Through::Redis { redis, .. } => write!(f, "through {redis}"),
+            Through::Http { host, path, .. } => write!(f, "by POST to {host}{path}"),
         }
     }
 }
@@ -187,6 +187,15 @@ pub enum Address {
     Tcp(SocketAddr),
     /// A unix socket.
     Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(address) => write!(f, "{address}"),
+            Address::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
 }
 
 /// A WebSocket URL, taken apart.

@@ -71,7 +71,7 @@ pub struct Phase {
     pub sums: Sums,
 }
 
-const OWN_LIMIT: &str = "; WARNING: the benchmark was the bottleneck, the gateway can do more";
+const OWN_LIMIT: &str = "the benchmark itself was the bottleneck: the gateway can do more";
 
 /// A distribution, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -228,12 +228,22 @@ impl Phase {
                 ),
             )?;
         }
-        for (name, latency) in [
-            ("latency", self.latency),
-            ("to the last one", self.to_the_last),
-        ] {
+        let first = if handshakes {
+            "handshake"
+        } else {
+            "each client"
+        };
+        let latencies = [(first, self.latency), ("the last client", self.to_the_last)];
+        if self.latency.is_some() {
+            line(
+                f,
+                "latency in ms",
+                &columns(["p50", "p90", "p99", "p99.9", "max"]),
+            )?;
+        }
+        for (name, latency) in latencies {
             if let Some(latency) = latency {
-                line(f, name, &latency.to_string())?;
+                line(f, &format!("  {name}"), &latency.to_string())?;
             }
         }
         if let Some(cpu) = self.gateway_cpu_seconds {
@@ -258,10 +268,10 @@ impl Phase {
                 self.own_cpu_seconds * 1e6 / self.events as f64
             );
         }
-        if self.is_own_limit() {
-            own.push_str(OWN_LIMIT);
-        }
         line(f, "benchmark's CPU", &own)?;
+        if self.is_own_limit() {
+            line(f, "WARNING", OWN_LIMIT)?;
+        }
         let Sums {
             lost,
             duplicate,
@@ -281,6 +291,7 @@ impl Phase {
     }
 }
 
+/// In milliseconds, in columns.
 impl fmt::Display for Latency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Latency {
@@ -290,11 +301,13 @@ impl fmt::Display for Latency {
             p999,
             max,
         } = *self;
-        for (name, seconds) in [("p50", p50), ("p90", p90), ("p99", p99), ("p99.9", p999)] {
-            write!(f, "{name} {:.3} ms, ", seconds * 1e3)?;
-        }
-        write!(f, "max {:.3} ms", max * 1e3)
+        let ms = [p50, p90, p99, p999, max].map(|seconds| format!("{:.3}", seconds * 1e3));
+        f.write_str(&columns(ms.each_ref().map(String::as_str)))
     }
+}
+
+fn columns(words: [&str; 5]) -> String {
+    words.map(|word| format!("{word:>9}")).concat()
 }
 
 fn line(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {

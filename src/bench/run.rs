@@ -19,8 +19,6 @@ use super::swarm::Swarm;
 const PROGRESS_EVERY: u64 = 500_000;
 /// Without a handshake or a message for so long nothing more is waited for, in microseconds.
 const PATIENCE: u64 = 5_000_000;
-/// To look and find nothing takes a microsecond or two. What took longer was no CPU time of ours: others had the core.
-const LOOK_MAX: u64 = 5;
 /// The longest sleep.
 pub(super) const NAP: Duration = Duration::from_millis(20);
 
@@ -90,7 +88,7 @@ pub(super) struct Bench<'a, F> {
     events: Events,
     told_at: u64,
     /// Time that passed with looking for what was not there yet: it could have been slept.
-    looked: u64,
+    pub(super) looked: u64,
     /// The channel that is published on next.
     pub(super) turn_of: u32,
     /// It is drawn, if there is this.
@@ -162,14 +160,7 @@ impl<F: FnMut(Moment) -> ControlFlow<()>> Bench<'_, F> {
                     Ok(()) => begun += 1,
                     // The queue of a unix socket is full.
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) => {
-                        let why = error.to_string();
-                        return Err(BenchError::Open {
-                            open: self.swarm.open,
-                            wanted,
-                            why,
-                        });
-                    }
+                    Err(error) => return Err(self.cannot_open(wanted, error.to_string())),
                 }
             }
             self.turn(NAP)?;
@@ -181,10 +172,19 @@ impl<F: FnMut(Moment) -> ControlFlow<()>> Bench<'_, F> {
             if now > moved.0 + PATIENCE || self.swarm.ledger.sums.broken > broken {
                 let why = self.swarm.trouble.take();
                 let why = why.unwrap_or_else(|| "no answer for 5 s".to_owned());
-                return Err(BenchError::Open { open, wanted, why });
+                return Err(self.cannot_open(wanted, why));
             }
         }
         Ok(())
+    }
+
+    fn cannot_open(&self, wanted: u32, why: String) -> BenchError {
+        BenchError::Open {
+            open: self.swarm.open,
+            wanted,
+            at: self.plan.target.address.to_string(),
+            why,
+        }
     }
 
     /// Lets pass what the plan leaves between the last handshake and the first message.
@@ -243,11 +243,8 @@ impl<F: FnMut(Moment) -> ControlFlow<()>> Bench<'_, F> {
     fn connect(&mut self, report: &mut Report) -> Result<(), BenchError> {
         self.swarm.churn = true;
         for _ in 0..self.plan.concurrency {
-            self.swarm.begin(false).map_err(|error| BenchError::Open {
-                open: 0,
-                wanted: self.plan.concurrency,
-                why: error.to_string(),
-            })?;
+            let begun = self.swarm.begin(false);
+            begun.map_err(|error| self.cannot_open(self.plan.concurrency, error.to_string()))?;
         }
         self.churn_for(self.plan.warm_up, false)?;
         self.swarm.ledger.begin();
@@ -309,15 +306,15 @@ impl<F: FnMut(Moment) -> ControlFlow<()>> Bench<'_, F> {
         })
     }
 
-    /// One turn of the loop: clients, and who publishes.
-    pub(super) fn turn(&mut self, timeout: Duration) -> Result<(), BenchError> {
+    /// One turn of the loop: clients, and who publishes. Did something happen?
+    pub(super) fn turn(&mut self, timeout: Duration) -> Result<bool, BenchError> {
         let Bench {
             swarm,
             source,
             events,
             ..
         } = self;
-        let (mut failed, since) = (None, swarm.now());
+        let mut failed = None;
         let something = swarm.turn(events, timeout, |swarm, index, readable| {
             if let Some(source) = source {
                 let mut scratch = std::mem::take(&mut swarm.scratch);
@@ -330,9 +327,6 @@ impl<F: FnMut(Moment) -> ControlFlow<()>> Bench<'_, F> {
                 }
             }
         })?;
-        if timeout.is_zero() && !something {
-            self.looked += (swarm.now() - since).min(LOOK_MAX);
-        }
         if let Some(error) = failed {
             return Err(self.cannot_publish(error));
         }
@@ -341,7 +335,7 @@ impl<F: FnMut(Moment) -> ControlFlow<()>> Bench<'_, F> {
                 self.swarm.say(index);
             }
         }
-        Ok(())
+        Ok(something)
     }
 
     fn cost(&self) -> io::Result<Costs> {

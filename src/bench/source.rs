@@ -337,7 +337,7 @@ fn check_status(response: &Response) -> io::Result<()> {
 }
 
 fn too_fast() -> io::Error {
-    io::Error::other("it does not take so many messages a second, and ever more wait for it")
+    io::Error::other("it takes fewer messages a second than are due, and ever more wait for it")
 }
 
 fn greet(out: &mut Vec<u8>, redis: &Redis) {

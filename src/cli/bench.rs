@@ -148,8 +148,9 @@ Examples:
   ws4redis bench idle --connections 10000 --duration 1m --pid 4711
 
 Every connection checks what it hears; a message lost, twice, out of order or
-changed ends it with 1. Nothing but loopback should be measured without
-asking whoever owns the network.";
+changed is a fault, and the exit status 1. Ctrl-C ends it with what was measured until then.
+Nothing but loopback should be measured without asking whoever owns the
+network.";
 
 const FANOUT: &str = "\
 Examples:
@@ -168,7 +169,10 @@ Example:
 
 const PUBLISH: &str = "\
 Example:
-  ws4redis bench publish --connections 200";
+  ws4redis bench publish --connections 200
+
+The gateway ends a client that says more than --messages-per-second-max; with
+few clients it has to be higher than its default.";
 
 const SLOW: &str = "\
 Example:
@@ -249,9 +253,13 @@ fn measure(plan: &Plan) -> Result<Report, BenchError> {
         flag::register(signal, Arc::clone(&interrupted))?;
     }
     let shows = stderr().is_terminal();
+    let things = match plan.work {
+        Work::Connect => "handshakes",
+        _ => "deliveries",
+    };
     let report = bench::run(plan, |moment| {
         if shows {
-            show(moment);
+            show(moment, things);
         }
         match interrupted.load(Ordering::Relaxed) {
             true => ControlFlow::Break(()),
@@ -306,20 +314,22 @@ fn fanout(publisher: Publisher, slow: u32, flags: &ArgMatches) -> Result<Work, F
     })
 }
 
-/// One line that is written over and over.
-fn show(moment: Moment) {
+/// One line that is written over and over. A narrow terminal is told to cut it off (DECAWM): what it wraps would stay.
+fn show(moment: Moment, things: &str) {
     let text = match moment {
         Moment::Opening { open, of } => format!("connecting: {open} of {of}"),
         Moment::WarmingUp => "warming up".to_owned(),
-        Moment::Measuring { since, of, count } => format!(
-            "measuring: {:.1} of {:.1} s, {count} so far",
-            since.as_secs_f64(),
-            of.as_secs_f64()
-        ),
+        Moment::Measuring { since, of, count } => {
+            let (since, of) = (since.as_secs_f64(), of.as_secs_f64());
+            match count {
+                0 => format!("measuring: {since:.1} of {of:.1} s"),
+                _ => format!("measuring: {since:.1} of {of:.1} s, {count} {things}"),
+            }
+        }
         Moment::Landing { in_flight } => format!("waiting for the last {in_flight} messages"),
     };
     // Nobody is left to be told that it cannot be written.
-    let _ = write!(stderr(), "\r\x1b[K{text}");
+    let _ = write!(stderr(), "\r\x1b[K\x1b[?7l{text}\x1b[?7h");
 }
 
 fn count(max: u32) -> clap::builder::RangedI64ValueParser<u32> {

@@ -244,7 +244,11 @@ fn a_handshake_that_goes_wrong_is_told_in_a_line_and_as_json() {
         });
         let run = brief("idle", &enemy, &["--json"]);
         assert_eq!(run.code, 1, "{run:?}");
-        assert!(run.stderr.contains("only 0 of 1 clients"), "{run:?}");
+        assert!(
+            run.stderr
+                .contains("only 0 of 1 clients could be opened at 127.0.0.1:"),
+            "{run:?}"
+        );
         assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
         let report = json(&run);
         assert_eq!(report["verdict"], "failed");
@@ -524,7 +528,7 @@ fn a_gateway_or_a_redis_that_dies_ends_it_with_what_was_measured() {
     let (code, report) = ended(process);
     assert_eq!(code, Some(1));
     let error = report["error"].as_str().unwrap();
-    assert!(error.contains("cannot publish by unix"), "{report}");
+    assert!(error.contains("cannot publish through unix"), "{report}");
     assert!(
         report["phases"][0]["events"].as_u64().unwrap() > 20,
         "{report}"
@@ -550,7 +554,7 @@ fn a_redis_that_is_not_there_is_told_by_name_before_clients_connect() {
     assert_eq!(run.code, 1, "{run:?}");
     assert!(
         run.stderr
-            .contains("redis://:***@127.0.0.1:1/0: Connection refused"),
+            .contains("through redis://:***@127.0.0.1:1/0: Connection refused"),
         "{run:?}"
     );
 }
