@@ -124,7 +124,7 @@ impl<F: FnMut(Moment) -> ControlFlow<()>> Bench<'_, F> {
         let Some(source) = &mut self.source else {
             return Ok(());
         };
-        let channels = self.plan.channels.min(self.plan.connections).max(1);
+        let channels = self.plan.channels().max(1);
         let channel = match &mut self.random {
             Some(random) => random.u32(..channels),
             None => self.turn_of,

@@ -246,6 +246,26 @@ impl Phase {
                 line(f, &format!("  {name}"), &latency.to_string())?;
             }
         }
+        self.write_costs(f, thing)?;
+        let Sums {
+            lost,
+            duplicate,
+            reordered,
+            corrupt,
+            broken,
+            ..
+        } = self.sums;
+        if !self.sums.is_clean() {
+            let faults = format!(
+                "{lost} lost, {duplicate} twice, {reordered} out of order, {corrupt} changed, \
+                 {broken} connections broken"
+            );
+            line(f, "faults", &faults)?;
+        }
+        Ok(())
+    }
+
+    fn write_costs(&self, f: &mut fmt::Formatter<'_>, thing: &str) -> fmt::Result {
         if let Some(cpu) = self.gateway_cpu_seconds {
             let mut text = format!("{cpu:.2} s, {:.1} % of a core", 100.0 * cpu / self.seconds);
             if let Some(each) = self.gateway_cpu_per_event() {
@@ -271,21 +291,6 @@ impl Phase {
         line(f, "benchmark's CPU", &own)?;
         if self.is_own_limit() {
             line(f, "WARNING", OWN_LIMIT)?;
-        }
-        let Sums {
-            lost,
-            duplicate,
-            reordered,
-            corrupt,
-            broken,
-            ..
-        } = self.sums;
-        if !self.sums.is_clean() {
-            let faults = format!(
-                "{lost} lost, {duplicate} twice, {reordered} out of order, {corrupt} changed, \
-                 {broken} connections broken"
-            );
-            line(f, "faults", &faults)?;
         }
         Ok(())
     }
