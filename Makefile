@@ -15,7 +15,7 @@ COVERAGE := -C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 \
 ADVISORIES := https://github.com/rustsec/advisory-db
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-chat test-django test-js chat wheel sim bench bench-smoke bench-gate bench-handshakes fuzz figures lint doc ci setup bench-peers
+.PHONY: help run demo test test-chat test-django test-js chat wheel sim bench bench-smoke bench-gate bench-handshakes bench-workers fuzz figures lint doc ci setup bench-peers
 # Two builds at once fight over the same target directory and the same cores.
 .NOTPARALLEL:
 
@@ -76,6 +76,10 @@ bench-gate: setup ## count the instructions of the hot paths against benches/ins
 
 bench-handshakes: setup ## print the figures of docs/access.md: what each source of identity costs
 	cargo bench --locked --bench handshakes
+
+bench-workers: ## measure what a second worker brings, on two free cores
+	cargo build --locked --release
+	python3 benches/workers.py target/release/ws4redis
 
 bench-peers: ## measure the gateway against others, and write docs/benchmarks.md: PEERS="--only bun --rounds 9"
 	python3 benches/peers/run.py $(PEERS)

@@ -8,7 +8,8 @@ use mio::net::{TcpStream, UnixStream};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::error::BenchError;
-use super::plan::{Address, Plan};
+use super::plan::Plan;
+use super::target::Address;
 use crate::net::socket::Stream;
 
 /// May so many clients be told apart by their addresses and ports?

@@ -2,7 +2,8 @@
 
 use httparse::{EMPTY_HEADER, Status};
 
-use super::plan::{Target, fill};
+use super::plan::{Dealt, Plan, fill};
+use super::target::Target;
 
 /// RFC 6455 1.3's example: it has to be random for the sake of caches, and there is none here.
 pub(super) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -32,13 +33,18 @@ pub(super) enum Refusal {
 }
 
 /// What a client asks for.
-pub(super) fn request(target: &Target, channel: u32) -> String {
-    format!(
-        "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
-        fill(&target.path, channel),
-        target.host,
-    )
+pub(super) fn request(plan: &Plan, dealt: Dealt) -> String {
+    let Target { host, path, .. } = &plan.target;
+    let path = fill(path, dealt);
+    let mut request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n",
+    );
+    for header in &plan.headers {
+        request += &fill(header, dealt);
+        request += "\r\n";
+    }
+    request + "\r\n"
 }
 
 /// Judges the answer: where it ends, if it is whole by now. `accept` is what goes with [`KEY`].

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use hdrhistogram::Histogram;
 
 use super::message::Stamp;
+use super::plan::Dealt;
 
 /// Latencies over this are counted as this: a minute, in microseconds.
 const LATENCY_MAX: u64 = 60_000_000;
@@ -16,6 +17,23 @@ pub(super) struct Heard {
     next: u64,
     /// Which of the 64 before that came: the newest is the lowest bit.
     seen: u64,
+}
+
+/// What one client has heard of all its channels.
+#[derive(Debug)]
+pub(super) struct Ears {
+    dealt: Dealt,
+    first: Heard,
+    others: Box<[Heard]>,
+}
+
+impl Ears {
+    fn of(&mut self, channel: u32) -> Option<&mut Heard> {
+        if channel == self.dealt.first {
+            return Some(&mut self.first);
+        }
+        self.others.get_mut(self.dealt.other(channel)?)
+    }
 }
 
 /// How it went, over all connections.
@@ -55,7 +73,7 @@ pub(super) struct Ledger {
     pub(super) last: Histogram<u64>,
     /// Messages that not all of their subscribers have.
     pub(super) in_flight: u64,
-    /// Connections that listen.
+    /// Clients that listen.
     pub(super) listeners: u32,
 }
 
@@ -89,13 +107,21 @@ impl Ledger {
         self.last.reset();
     }
 
-    /// A connection listens from now on; what was published before is not for it.
-    pub(super) fn joined(&mut self, channel: u32) -> Heard {
+    /// A client listens from now on; what was published before is not for it.
+    pub(super) fn joined(&mut self, dealt: Dealt) -> Ears {
+        self.listeners += 1;
+        Ears {
+            dealt,
+            first: self.join(dealt.first),
+            others: dealt.others().map(|channel| self.join(channel)).collect(),
+        }
+    }
+
+    fn join(&mut self, channel: u32) -> Heard {
         let Some(channel) = self.channels.get_mut(channel as usize) else {
             return Heard::default();
         };
         channel.members += 1;
-        self.listeners += 1;
         Heard {
             next: channel.next,
             seen: 0,
@@ -119,14 +145,20 @@ impl Ledger {
         }
     }
 
-    /// A message arrived.
-    pub(super) fn heard(&mut self, heard: &mut Heard, stamp: Stamp, now: u64) {
+    /// A message arrived; `false` if it is not for this client.
+    pub(super) fn heard(&mut self, ears: &mut Ears, stamp: Stamp, now: u64) -> bool {
         let channel = self.channels.get(stamp.channel as usize);
-        if channel.is_none_or(|channel| stamp.sequence >= channel.next) {
-            // Never published, whatever its check says: nothing is to be counted up to there.
-            self.sums.corrupt += 1;
-            return;
+        // What was never published is a wrong one, whatever its check says: nothing is to be counted up to there.
+        let is_published = channel.is_some_and(|channel| stamp.sequence < channel.next);
+        if let Some(heard) = ears.of(stamp.channel).filter(|_| is_published) {
+            self.count(heard, stamp, now);
+            return true;
         }
+        self.sums.corrupt += 1;
+        false
+    }
+
+    fn count(&mut self, heard: &mut Heard, stamp: Stamp, now: u64) {
         if stamp.sequence >= heard.next {
             let ahead = stamp.sequence - heard.next;
             // What was skipped is lost, unless it still comes; in any case nothing waits for it.
@@ -157,17 +189,26 @@ impl Ledger {
         }
     }
 
-    /// The connection is gone.
-    pub(super) fn left(&mut self, channel: u32, mut heard: Heard) {
-        self.settle(channel, &mut heard);
-        if let Some(channel) = self.channels.get_mut(channel as usize) {
-            channel.members = channel.members.saturating_sub(1);
-            self.listeners = self.listeners.saturating_sub(1);
+    /// The client is gone.
+    pub(super) fn left(&mut self, mut ears: Ears) {
+        self.settle(&mut ears);
+        self.listeners = self.listeners.saturating_sub(1);
+        for channel in std::iter::once(ears.dealt.first).chain(ears.dealt.others()) {
+            if let Some(channel) = self.channels.get_mut(channel as usize) {
+                channel.members = channel.members.saturating_sub(1);
+            }
         }
     }
 
-    /// What a connection has not heard by now is lost, and nothing waits for it.
-    pub(super) fn settle(&mut self, channel: u32, heard: &mut Heard) {
+    /// What a client has not heard by now is lost, and nothing waits for it.
+    pub(super) fn settle(&mut self, ears: &mut Ears) {
+        self.settle_one(ears.dealt.first, &mut ears.first);
+        for (channel, heard) in ears.dealt.others().zip(&mut ears.others) {
+            self.settle_one(channel, heard);
+        }
+    }
+
+    fn settle_one(&mut self, channel: u32, heard: &mut Heard) {
         let end = self
             .channels
             .get(channel as usize)
@@ -224,14 +265,16 @@ mod tests {
 
     struct World {
         ledger: Ledger,
-        connections: Vec<Heard>,
+        connections: Vec<Ears>,
         published: Vec<Stamp>,
     }
 
     impl World {
-        fn new(connections: usize) -> World {
+        fn new(connections: u32) -> World {
             let mut ledger = Ledger::new(1);
-            let connections = (0..connections).map(|_| ledger.joined(0)).collect();
+            let dealt = |client| Dealt::new(client, connections, 1);
+            let ears = |client| ledger.joined(dealt(client));
+            let connections = (0..connections).map(ears).collect();
             World {
                 ledger,
                 connections,
@@ -247,17 +290,14 @@ mod tests {
 
         fn hear(&mut self, connection: usize, sequences: impl IntoIterator<Item = usize>) {
             for sequence in sequences {
-                self.ledger.heard(
-                    &mut self.connections[connection],
-                    self.published[sequence],
-                    5,
-                );
+                let (ears, stamp) = (&mut self.connections[connection], self.published[sequence]);
+                assert!(self.ledger.heard(ears, stamp, 5));
             }
         }
 
         fn end(mut self) -> Sums {
-            for heard in self.connections {
-                self.ledger.left(0, heard);
+            for ears in self.connections {
+                self.ledger.left(ears);
             }
             assert_eq!(self.ledger.in_flight, 0);
             self.ledger.sums
@@ -279,6 +319,23 @@ mod tests {
     }
 
     #[test]
+    fn a_client_of_several_channels_is_checked_on_each_and_hears_no_other() {
+        let mut ledger = Ledger::new(5);
+        let mut ears = ledger.joined(Dealt::new(1, 2, 5));
+        let stamps: Vec<Stamp> = [1, 3, 3, 3, 0]
+            .map(|channel| ledger.publish(channel, 0))
+            .into();
+        assert!(ledger.heard(&mut ears, stamps[0], 5));
+        assert!(ledger.heard(&mut ears, stamps[1], 5));
+        assert!(ledger.heard(&mut ears, stamps[3], 5));
+        assert!(!ledger.heard(&mut ears, stamps[4], 5));
+        ledger.left(ears);
+        assert_eq!(ledger.in_flight, 0);
+        let sums = ledger.sums;
+        assert_eq!((sums.delivered, sums.lost, sums.corrupt), (3, 1, 1));
+    }
+
+    #[test]
     fn each_fault_is_counted_as_what_it_is() {
         let mut world = World::new(1);
         world.publish(10);
@@ -292,12 +349,12 @@ mod tests {
     fn a_message_that_was_never_published_is_a_wrong_one_and_takes_no_time() {
         let mut world = World::new(1);
         world.publish(1);
-        let sequence = u64::MAX - 1;
-        world.published.push(Stamp {
-            sequence,
+        world.hear(0, [0]);
+        let never = Stamp {
+            sequence: u64::MAX - 1,
             ..world.published[0]
-        });
-        world.hear(0, 0..2);
+        };
+        assert!(!world.ledger.heard(&mut world.connections[0], never, 5));
         let sums = world.end();
         assert_eq!((sums.corrupt, sums.lost, sums.delivered), (1, 0, 1));
     }
@@ -309,8 +366,8 @@ mod tests {
         world.hear(0, 0..5);
         world.hear(1, 0..2);
         assert_eq!(world.ledger.in_flight, 3);
-        let heard = world.connections.pop().unwrap();
-        world.ledger.left(0, heard);
+        let ears = world.connections.pop().unwrap();
+        world.ledger.left(ears);
         assert_eq!(world.ledger.in_flight, 0);
         assert_eq!(world.end().lost, 3);
     }
@@ -319,7 +376,7 @@ mod tests {
     fn who_comes_later_misses_nothing_of_before() {
         let mut world = World::new(1);
         world.publish(3);
-        let late = world.ledger.joined(0);
+        let late = world.ledger.joined(Dealt::new(1, 2, 1));
         world.connections.push(late);
         world.publish(1);
         world.hear(0, 0..4);

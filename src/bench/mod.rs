@@ -18,6 +18,7 @@ pub mod report;
 mod run;
 mod source;
 mod swarm;
+pub mod target;
 
 pub use error::BenchError;
 pub use ledger::Sums;

@@ -1,16 +1,12 @@
 //! What is to be measured.
 
 use std::fmt;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::target::{Address, Target};
 use crate::config::Redis;
 
 const CHANNEL: &str = "{channel}";
-/// For each address of a host that has several.
-const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// A benchmark: whom, how many, what, how long.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -18,7 +14,7 @@ pub struct Plan {
     pub target: Target,
     /// How many clients.
     pub connections: u32,
-    /// On how many channels, dealt out in turn.
+    /// On how many channels, dealt out in turn: a channel has several clients, or a client several channels.
     pub channels: u32,
     /// Bytes of a message.
     pub size: usize,
@@ -26,8 +22,10 @@ pub struct Plan {
     pub concurrency: u32,
     /// Clients from one source address, which has about 28,000 ports unless the system is told otherwise.
     pub per_address: u32,
-    /// A text that each client sends when it is open, for gateways that want to be told what to subscribe;
-    /// `{channel}` in it is the number of its channel.
+    /// Fields of each handshake beside those of RFC 6455, as `Name: value`, with the blanks of [`Target::path`].
+    pub headers: Vec<String>,
+    /// A text that each client sends when it is open, for gateways that want to be told what to subscribe, with the
+    /// blanks of [`Target::path`].
     pub hello: Option<String>,
     /// How long nothing is published after all clients are open, for gateways that answer before they are subscribed.
     pub settle: Duration,
@@ -47,16 +45,19 @@ pub struct Plan {
 /// Why a plan makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Contradiction {
-    /// Nobody would hear what is published on some channels.
-    #[error("{channels} channels are more than {clients} clients: some would have none")]
-    Channels {
+    /// A client with several channels must be able to say which.
+    #[error(
+        "{channels} channels are more than {connections} clients: then a client has several, and {CHANNELS} in \
+         --url, --header or --hello is where it names them"
+    )]
+    Several {
         /// How many.
         channels: u32,
         /// For so many.
-        clients: u32,
+        connections: u32,
     },
     /// All channels would be the same one, or none of those that clients listen to.
-    #[error("{channels} channels need {{channel}} in {place}, where the channel's number goes")]
+    #[error("{channels} channels need {CHANNEL} in {place}, where the channel's number goes")]
     Place {
         /// How many.
         channels: u32,
@@ -68,19 +69,25 @@ pub enum Contradiction {
 impl Plan {
     /// Does it make sense?
     pub fn check(&self) -> Result<(), Contradiction> {
-        let channels = self.channels();
-        let clients = match self.work {
-            Work::Connect => self.concurrency,
-            _ => self.connections,
+        let (channels, connections) = (self.channels(), self.connections);
+        let templates = || {
+            let path = std::iter::once(&self.target.path);
+            path.chain(&self.headers).chain(&self.hello)
         };
-        if channels > clients {
-            return Err(Contradiction::Channels { channels, clients });
+        let named = |blank: &str| templates().any(|text| text.contains(blank));
+        // Those that come and go listen to nothing.
+        let listens = !matches!(self.work, Work::Connect);
+        if listens && channels > connections && !named(CHANNELS) {
+            return Err(Contradiction::Several {
+                channels,
+                connections,
+            });
+        }
+        let misplaced = |place| Err(Contradiction::Place { channels, place });
+        if channels > 1 && !named(CHANNEL) && !named(CHANNELS) {
+            return misplaced("--url, --header or --hello");
         }
         let misses = |template: &str| channels > 1 && !template.contains(CHANNEL);
-        let misplaced = |place| Err(Contradiction::Place { channels, place });
-        if misses(&self.target.path) && self.hello.as_deref().is_none_or(misses) {
-            return misplaced("the URL or in --hello");
-        }
         match &self.work {
             Work::Fanout {
                 through: Through::Redis { name, .. },
@@ -89,9 +96,14 @@ impl Plan {
             Work::Fanout {
                 through: Through::Http { path, .. },
                 ..
-            } if misses(path) => misplaced("the URL of --post"),
+            } if misses(path) => misplaced("--post"),
             _ => Ok(()),
         }
+    }
+
+    /// The channels of a client.
+    pub(super) fn channels_of(&self, client: u32) -> Dealt {
+        Dealt::new(client, self.connections, self.channels())
     }
 
     /// Channels that have clients.
@@ -180,155 +192,84 @@ impl fmt::Display for Through {
     }
 }
 
-/// A socket to connect to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
-    /// TCP.
-    Tcp(SocketAddr),
-    /// A unix socket.
-    Unix(PathBuf),
+/// Channels dealt out to one client: every `step`th of those before `end`, one at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Dealt {
+    pub(super) first: u32,
+    step: u32,
+    end: u32,
 }
 
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Tcp(address) => write!(f, "{address}"),
-            Address::Unix(path) => write!(f, "{}", path.display()),
+impl Dealt {
+    pub(super) fn new(client: u32, connections: u32, channels: u32) -> Dealt {
+        Dealt {
+            first: client % connections.min(channels).max(1),
+            step: connections.max(1),
+            end: channels,
         }
+    }
+
+    /// All but the first.
+    pub(super) fn others(self) -> impl Iterator<Item = u32> {
+        (self.first..self.end).step_by(self.step as usize).skip(1)
+    }
+
+    /// Which of the others it is.
+    pub(super) fn other(self, channel: u32) -> Option<usize> {
+        let beyond = channel.checked_sub(self.first)?;
+        let is_ours = beyond > 0 && beyond % self.step == 0 && channel < self.end;
+        is_ours.then(|| (beyond / self.step) as usize - 1)
     }
 }
 
-/// A WebSocket URL, taken apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// Where to connect.
-    pub address: Address,
-    /// What `Host` says.
-    pub host: String,
-    /// Path and query; `{channel}` in it is the number of the channel.
-    pub path: String,
-}
-
-/// Why a URL cannot be measured.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UrlError {
-    /// Another scheme.
-    #[error(
-        "{0:?} must begin with ws:// (or http:// where one publishes), or be unix:/path/to/socket:/path"
-    )]
-    Scheme(String),
-    /// TLS.
-    #[error("{0:?} asks for TLS, which is not measured: connect to the gateway itself")]
-    Tls(String),
-    /// User and password.
-    #[error("{0:?} has a user, and handshakes here have none: put a token into the query")]
-    User(String),
-    /// A query or a path that is no part of an HTTP request.
-    #[error("{0:?} has a blank or a control character, or a # behind which nothing is sent")]
-    Characters(String),
-    /// The host is not found.
-    #[error("the host of {url:?} is not found: {why}")]
-    Host {
-        /// The URL.
-        url: String,
-        /// The system's words.
-        why: String,
-    },
-}
-
-impl Target {
-    /// Takes `ws://host[:port]/path`, `http://...` or `unix:/socket:/path` apart, and looks the host up.
-    pub fn parse(url: &str) -> Result<Target, UrlError> {
-        // They would end the request's line, or go nowhere.
-        if url.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#') {
-            return Err(UrlError::Characters(url.to_owned()));
-        }
-        if let Some(rest) = url.strip_prefix("unix:") {
-            let (socket, path) = rest.split_once(":/").unwrap_or((rest, ""));
-            return Ok(Target {
-                address: Address::Unix(socket.into()),
-                host: "localhost".to_owned(),
-                path: format!("/{path}"),
-            });
-        }
-        if url.starts_with("wss://") || url.starts_with("https://") {
-            return Err(UrlError::Tls(url.to_owned()));
-        }
-        let rest = url
-            .strip_prefix("ws://")
-            .or_else(|| url.strip_prefix("http://"));
-        let rest = rest.ok_or_else(|| UrlError::Scheme(url.to_owned()))?;
-        let at = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (host, path) = rest.split_at(at);
-        if host.contains('@') {
-            return Err(UrlError::User(url.to_owned()));
-        }
-        let slash = if path.starts_with('/') { "" } else { "/" };
-        Ok(Target {
-            address: look_up(host, url)?,
-            host: host.to_owned(),
-            path: format!("{slash}{path}"),
-        })
+/// Puts the numbers of a client's channels where a template wants them.
+pub(super) fn fill(template: &str, dealt: Dealt) -> String {
+    let filled = fill_one(template, dealt.first);
+    if !filled.contains(CHANNELS) {
+        return filled;
     }
-}
-
-fn look_up(host: &str, url: &str) -> Result<Address, UrlError> {
-    let failed = |why: &dyn fmt::Display| UrlError::Host {
-        url: url.to_owned(),
-        why: why.to_string(),
-    };
-    let has_port = host
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let with_port = if has_port {
-        host.to_owned()
-    } else {
-        format!("{host}:80")
-    };
-    let found = with_port.to_socket_addrs();
-    let found: Vec<SocketAddr> = found.map_err(|error| failed(&error))?.collect();
-    let first = found.first().ok_or_else(|| failed(&"it has no address"))?;
-    // `localhost` is ::1 first, and most gateways listen on 127.0.0.1 only.
-    let answers = |to: &&SocketAddr| TcpStream::connect_timeout(to, LOOK_UP_TIMEOUT).is_ok();
-    let answering = found.iter().find(|to| found.len() > 1 && answers(to));
-    Ok(Address::Tcp(*answering.unwrap_or(first)))
+    let others = dealt.others().map(|channel| format!(",{channel}"));
+    filled.replace(
+        CHANNELS,
+        &format!("{}{}", dealt.first, others.collect::<String>()),
+    )
 }
 
 /// Puts the number of a channel where a template wants it.
-pub(super) fn fill(template: &str, channel: u32) -> String {
+pub(super) fn fill_one(template: &str, channel: u32) -> String {
     template.replace(CHANNEL, &channel.to_string())
 }
+
+/// What a template says that wants to be told all of a client's channels.
+const CHANNELS: &str = "{channels}";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_taken_apart() {
-        let target =
-            Target::parse("ws://127.0.0.1:8080/ws/b-{channel}?subscribe-broadcast").unwrap();
-        assert_eq!(target.address, Address::Tcp(([127, 0, 0, 1], 8080).into()));
-        assert_eq!(target.host, "127.0.0.1:8080");
-        assert_eq!(fill(&target.path, 3), "/ws/b-3?subscribe-broadcast");
-        let target = Target::parse("unix:/run/ws4redis.sock:/ws/x?echo").unwrap();
-        assert_eq!(target.address, Address::Unix("/run/ws4redis.sock".into()));
-        assert_eq!(target.path, "/ws/x?echo");
-        assert_eq!(Target::parse("ws://127.0.0.1").unwrap().path, "/");
-        let with_url = Target::parse("unix:/run/a.sock:/ws/x?u=http://y/z").unwrap();
-        assert_eq!(with_url.address, Address::Unix("/run/a.sock".into()));
-        assert_eq!(with_url.path, "/ws/x?u=http://y/z");
-        let six = Target::parse("ws://[::1]/a").unwrap();
-        assert_eq!(six.address, Address::Tcp("[::1]:80".parse().unwrap()));
-        for (url, says) in [
-            ("ws://me:secret@127.0.0.1/a", "has a user"),
-            ("ws://127.0.0.1/a b", "blank"),
-            ("ws://127.0.0.1/a#b", "#"),
-            ("ws://127.0.0.1:99999/a", "not found"),
-        ] {
-            let error = Target::parse(url).unwrap_err().to_string();
-            assert!(error.contains(says), "{error}");
+    fn channels_are_dealt_out_to_clients_and_clients_to_channels() {
+        for (connections, channels) in [(1, 1), (3, 1), (3, 3), (10, 3), (3, 10), (4, 8), (1, 5)] {
+            let mut members = vec![0; channels as usize];
+            for client in 0..connections {
+                let dealt = Dealt::new(client, connections, channels);
+                let first = dealt.first;
+                members[first as usize] += 1;
+                assert_eq!(dealt.other(first), None);
+                for (at, channel) in dealt.others().enumerate() {
+                    members[channel as usize] += 1;
+                    assert_eq!(dealt.other(channel), Some(at));
+                }
+                assert_eq!(dealt.other(channels + first), None);
+            }
+            let (least, most) = (members.iter().min().unwrap(), members.iter().max().unwrap());
+            assert!(*least >= 1 && most - least <= 1, "{members:?}");
         }
-        assert!(matches!(Target::parse("wss://a/b"), Err(UrlError::Tls(_))));
-        assert!(matches!(Target::parse("a/b"), Err(UrlError::Scheme(_))));
+    }
+
+    #[test]
+    fn a_template_is_told_all_channels_of_a_client() {
+        let dealt = Dealt::new(2, 10, 25);
+        assert_eq!(fill("/{channel}/{channels}", dealt), "/2/2,12,22");
     }
 }

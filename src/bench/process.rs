@@ -76,10 +76,11 @@ mod tests {
     fn our_own_cost_grows_as_we_work_and_a_process_that_is_not_there_is_an_error() {
         let before = cost(std::process::id()).unwrap();
         assert!(before.memory > 100_000);
-        let held = vec![1_u8; 8 << 20];
+        // Other tests of this process take and give back as they go, by far less.
+        let held = vec![1_u8; 64 << 20];
         let mut after = cost(std::process::id()).unwrap();
         assert!(
-            after.memory >= before.memory + (4 << 20),
+            after.memory >= before.memory + (32 << 20),
             "{} bytes",
             held.len()
         );

@@ -121,10 +121,8 @@ impl<F: FnMut(Moment) -> ControlFlow<()>> Bench<'_, F> {
             Work::Publish { window } => {
                 self.open(self.plan.connections, false)?;
                 self.settle()?;
-                for _ in 0..*window {
-                    for index in 0..self.plan.connections {
-                        self.swarm.say(index);
-                    }
+                for index in 0..self.plan.connections {
+                    self.swarm.say(index, *window);
                 }
                 self.measure("publish", None, report)
             }
@@ -330,9 +328,9 @@ impl<F: FnMut(Moment) -> ControlFlow<()>> Bench<'_, F> {
         if let Some(error) = failed {
             return Err(self.cannot_publish(error));
         }
-        for index in std::mem::take(&mut self.swarm.answered) {
+        for (index, messages) in std::mem::take(&mut self.swarm.answered) {
             if !self.swarm.silent {
-                self.swarm.say(index);
+                self.swarm.say(index, messages);
             }
         }
         Ok(something)

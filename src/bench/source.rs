@@ -9,7 +9,8 @@ use mio::Registry;
 use mio::net::{TcpStream, UnixStream};
 
 use super::message::{Messages, Stamp};
-use super::plan::{Address, Through, fill};
+use super::plan::{Through, fill_one};
+use super::target::Address;
 use crate::config::{Redis, RedisAddress};
 use crate::limits::{REPLY_DEPTH_MAX, REPLY_ELEMENTS_MAX};
 use crate::net::socket::{Readable, Socket, Stream, Taken};
@@ -117,7 +118,7 @@ impl Source {
                 }
                 let mut message = Vec::with_capacity(messages.size());
                 messages.compose(&mut message, stamp);
-                let channel = fill(name, stamp.channel);
+                let channel = fill_one(name, stamp.channel);
                 command(&mut line.out, &[b"PUBLISH", channel.as_bytes(), &message]);
                 Ok(())
             }
@@ -204,7 +205,7 @@ impl Source {
             };
             let head = format!(
                 "POST {} HTTP/1.1\r\nHost: {host}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
-                fill(path, stamp.channel),
+                fill_one(path, stamp.channel),
                 messages.size()
             );
             line.out.extend_from_slice(head.as_bytes());

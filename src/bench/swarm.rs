@@ -8,9 +8,9 @@ use mio::{Events, Poll};
 use super::dial;
 use super::frames::{self, Inbox, Kind};
 use super::handshake;
-use super::ledger::{Heard, Ledger};
+use super::ledger::{Ears, Ledger};
 use super::message::{Messages, Stamp};
-use super::plan::{Plan, Work, fill};
+use super::plan::{Dealt, Plan, Work, fill};
 use super::source;
 use crate::net::clock::Clock;
 use crate::net::socket::{Readable, Socket, Taken};
@@ -36,8 +36,8 @@ pub(super) struct Swarm {
     pub(super) trouble: Option<String>,
     /// They hang up at once when they are open.
     pub(super) churn: bool,
-    /// Whose own message has come back: they may send the next one.
-    pub(super) answered: Vec<u32>,
+    /// Whose own messages have come back, and how many: they may send as many more.
+    pub(super) answered: Vec<(u32, u32)>,
     /// They say nothing more.
     pub(super) silent: bool,
     clock: Clock,
@@ -49,7 +49,7 @@ pub(super) struct Swarm {
 
 struct Connection {
     socket: Socket,
-    channel: u32,
+    dealt: Dealt,
     state: State,
     /// Of the answer to the handshake, while it is not whole.
     head: Vec<u8>,
@@ -65,7 +65,7 @@ enum State {
     Upgrading {
         since: u64,
     },
-    Open(Heard),
+    Open(Ears),
     /// It reads nothing.
     Deaf,
 }
@@ -152,7 +152,7 @@ impl Swarm {
         if let Some(place) = self.connections.get_mut(index) {
             *place = Some(Connection {
                 socket,
-                channel: number % self.plan.channels().max(1),
+                dealt: self.plan.channels_of(number),
                 state: State::Connecting { since },
                 head: Vec::new(),
                 inbox: Inbox::default(),
@@ -180,19 +180,19 @@ impl Swarm {
                 self.come_again(index);
             }
             Err(error) => {
-                match connection.state {
-                    State::Open(heard) => {
-                        self.open -= 1;
-                        self.ledger.left(connection.channel, heard);
-                    }
-                    State::Deaf => self.open -= 1,
-                    State::Connecting { .. } | State::Upgrading { .. } => self.opening -= 1,
-                }
                 // A client that does not read may be closed for that; that is what one measures.
                 if !matches!(connection.state, State::Deaf) {
                     self.break_off(error.to_string());
                 }
-                drop(connection);
+                match connection.state {
+                    State::Open(ears) => {
+                        self.open -= 1;
+                        self.ledger.left(ears);
+                    }
+                    State::Deaf => self.open -= 1,
+                    State::Connecting { .. } | State::Upgrading { .. } => self.opening -= 1,
+                }
+                drop(connection.socket);
                 if self.churn {
                     self.come_again(index);
                 }
@@ -225,7 +225,7 @@ impl Swarm {
                 Some(stands) => stands?,
             }
             connection.state = State::Upgrading { since };
-            let request = handshake::request(&self.plan.target, connection.channel);
+            let request = handshake::request(&self.plan, connection.dealt);
             connection.out.extend_from_slice(request.as_bytes());
         }
         if connection.socket.blocked {
@@ -298,7 +298,7 @@ impl Swarm {
         }
         self.open += 1;
         if let Some(hello) = &self.plan.hello {
-            let hello = fill(hello, connection.channel);
+            let hello = fill(hello, connection.dealt);
             frames::masked(&mut connection.out, 0x81, hello.as_bytes());
             self.flush(connection)?;
         }
@@ -306,7 +306,7 @@ impl Swarm {
             connection.state = State::Deaf;
             return Ok(true);
         }
-        connection.state = State::Open(self.ledger.joined(connection.channel));
+        connection.state = State::Open(self.ledger.joined(connection.dealt));
         self.hear(connection, head.get(end..).unwrap_or_default())?;
         Ok(true)
     }
@@ -314,8 +314,7 @@ impl Swarm {
     fn hear(&mut self, connection: &mut Connection, bytes: &[u8]) -> io::Result<()> {
         let now = self.now();
         let Connection {
-            state: State::Open(heard),
-            channel,
+            state: State::Open(ears),
             inbox,
             out,
             socket,
@@ -326,16 +325,11 @@ impl Swarm {
         };
         let (ledger, messages) = (&mut self.ledger, &self.messages);
         let own = matches!(self.plan.work, Work::Publish { .. });
-        let mut closed = None;
+        let (mut closed, mut answered) = (None, 0);
         let whole = inbox.take(bytes, |kind, payload| match kind {
             Kind::Message => match messages.recognise(payload) {
-                Some(Ok(stamp)) if stamp.channel == *channel => {
-                    ledger.heard(heard, stamp, now);
-                    if own {
-                        self.answered.push(socket.id.index);
-                    }
-                }
-                Some(_) => ledger.sums.corrupt += 1,
+                Some(Ok(stamp)) => answered += u32::from(ledger.heard(ears, stamp, now)),
+                Some(Err(_)) => ledger.sums.corrupt += 1,
                 // A heartbeat, or what a gateway says of itself.
                 None => {}
             },
@@ -347,11 +341,14 @@ impl Swarm {
         if let Some(why) = closed {
             return Err(io::Error::other(why));
         }
+        if own && answered > 0 {
+            self.answered.push((socket.id.index, answered));
+        }
         self.flush(connection)
     }
 
-    /// A client says its next message.
-    pub(super) fn say(&mut self, index: u32) {
+    /// A client says its next messages, so many of them at once.
+    pub(super) fn say(&mut self, index: u32, messages: u32) {
         let Some(mut connection) = self
             .connections
             .get_mut(index as usize)
@@ -361,10 +358,13 @@ impl Swarm {
         };
         let now = self.now();
         if let State::Open(_) = connection.state {
-            let stamp: Stamp = self.ledger.publish(connection.channel, now);
             let mut message = Vec::with_capacity(self.messages.size());
-            self.messages.compose(&mut message, stamp);
-            frames::masked(&mut connection.out, 0x81, &message);
+            for _ in 0..messages {
+                let stamp: Stamp = self.ledger.publish(connection.dealt.first, now);
+                message.clear();
+                self.messages.compose(&mut message, stamp);
+                frames::masked(&mut connection.out, 0x81, &message);
+            }
             // What went wrong the next event of this connection tells.
             let _ = self.flush(&mut connection);
         }
@@ -374,8 +374,8 @@ impl Swarm {
     /// What has not come by now is lost.
     pub(super) fn settle(&mut self) {
         for connection in self.connections.iter_mut().flatten() {
-            if let State::Open(heard) = &mut connection.state {
-                self.ledger.settle(connection.channel, heard);
+            if let State::Open(ears) = &mut connection.state {
+                self.ledger.settle(ears);
             }
         }
     }

@@ -11,7 +11,8 @@ use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use ws4redis::bench::message::{self, CHANNELS_MAX};
-use ws4redis::bench::plan::{Pace, Plan, Target, Through, Work};
+use ws4redis::bench::plan::{Pace, Plan, Through, Work};
+use ws4redis::bench::target::Target;
 use ws4redis::bench::{self, BenchError, Moment, Report, Verdict};
 use ws4redis::config::values::duration;
 
@@ -76,13 +77,15 @@ pub(super) enum Mode {
 /// Who connects.
 #[derive(Debug, Args)]
 pub(super) struct Clients {
-    /// Where: ws://host:port/path?flags or unix:/socket:/path?flags; {channel} becomes the channel's number
+    /// Where: ws://host:port/path?flags or unix:/socket:/path?flags; {channel} becomes the channel's number,
+    /// {channels} those of all of the client's channels
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// Clients; `connect` has --concurrency instead
     #[arg(long, short, default_value_t = 1_000, value_name = "N", value_parser = count(CLIENTS_MAX))]
     connections: u32,
-    /// Channels, dealt out to the clients in turn; in `publish` each has its own
+    /// Channels, dealt out to the clients in turn; with more than clients {channels} must be somewhere; in `publish`
+    /// each client has its own
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = count(CHANNELS_MAX))]
     channels: u32,
     /// Bytes of a message
@@ -103,6 +106,9 @@ pub(super) struct Clients {
     /// The gateway's process here, to measure its CPU time and memory
     #[arg(long)]
     pid: Option<u32>,
+    /// A field of each handshake, such as 'Authorization: Bearer ...'; may be given again
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<String>,
     /// For other gateways: a text that each client sends first
     #[arg(long, value_name = "TEXT")]
     hello: Option<String>,
@@ -211,6 +217,7 @@ pub(super) fn run(bench: Bench, matches: &ArgMatches) -> Result<(), Failure> {
         size: clients.size,
         concurrency: clients.concurrency,
         per_address: clients.per_address,
+        headers: clients.headers,
         hello: clients.hello,
         settle: clients.settle,
         awake: clients.awake,
@@ -363,4 +370,13 @@ fn rate(text: &str) -> Result<f64, String> {
         Ok(rate) if (0.01..=1e7).contains(&rate) => Ok(rate),
         _ => Err("must be a number of messages a second, from 0.01 to 10000000".to_owned()),
     }
+}
+
+fn header(text: &str) -> Result<String, String> {
+    let name = text.split_once(':').map_or("", |(name, _)| name);
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) || text.contains(['\r', '\n']) {
+        return Err("must be one line, as in 'Name: value'".to_owned());
+    }
+    Ok(text.to_owned())
 }

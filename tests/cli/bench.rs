@@ -118,6 +118,36 @@ fn what_the_benchmark_spends_with_looking_is_not_its_cost() {
 }
 
 #[test]
+fn a_client_may_listen_to_several_channels_and_say_who_it_is() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis, &["--identity=headers", "--trusted=127.0.0.1"]);
+    let Address::Tcp(address) = gateway.address() else {
+        panic!("it listens on TCP")
+    };
+    let url = format!("ws://{address}/ws/many?subscribe-group");
+    let redis = redis.unix_url();
+    let arguments = [
+        &["bench", "fanout", "--url", &url, "--redis", &redis][..],
+        &BRIEF[..6],
+        &["--window=16", "--channels=70"],
+        &["--publish-channel=group:{channel}:many"],
+        &["--header=X-Ws4redis-User: bench"],
+    ]
+    .concat();
+    let refused = run(&arguments);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("{channels}"), "{refused:?}");
+
+    let run = run(&[&arguments[..], &["--header=X-Ws4redis-Groups: {channels}"]].concat());
+    assert_eq!(run.code, 0, "{run:?}");
+    let sums = &report(&run)["phases"][0]["sums"];
+    assert!(sums["published"].as_u64().unwrap() > 70, "{run:?}");
+    // Each channel has one client.
+    let (published, delivered) = (&sums["published"], sums["delivered"].as_u64().unwrap());
+    assert!(delivered + 16 >= published.as_u64().unwrap(), "{run:?}");
+}
+
+#[test]
 fn each_other_mode_has_its_figures() {
     let redis = Redis::start();
     let gateway = Gateway::start(&redis, &[]);
@@ -260,6 +290,12 @@ fn what_cannot_be_measured_is_said_in_a_line() {
             "cannot measure process 4294967295",
         ),
         (&["--size", "3"], 2, "must be from 32"),
+        (
+            &["--header", "no colon"],
+            2,
+            "must be one line, as in 'Name: value'",
+        ),
+        (&["--header", "A: b\r\nC: d"], 2, "must be one line"),
     ] {
         let run = run(&[&["bench", "idle"], &BRIEF[..3], arguments].concat());
         assert_eq!(run.code, code, "{run:?}");

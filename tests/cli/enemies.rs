@@ -577,11 +577,11 @@ fn what_makes_no_sense_is_wrong_usage() {
         ),
         (
             &["idle", "--channels=2", "--url=ws://127.0.0.1:1/"],
-            "{channel} in the URL",
+            "{channel} in --url",
         ),
         (
             &["publish", "--url=ws://127.0.0.1:1/"],
-            "{channel} in the URL",
+            "{channel} in --url",
         ),
         (
             &["fanout", "--channels=2", "--publish-channel=a"],
@@ -589,7 +589,7 @@ fn what_makes_no_sense_is_wrong_usage() {
         ),
         (
             &["fanout", "--channels=2", "--post=http://127.0.0.1:1/"],
-            "{channel} in the URL of --post",
+            "{channel} in --post",
         ),
         (&["idle", "--url=ws://me:secret@127.0.0.1/"], "has a user"),
     ] {
