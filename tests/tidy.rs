@@ -190,6 +190,7 @@ const HOUSE: &[Room] = &[
         ],
         crates: &[
             "hdrhistogram",
+            "httparse",
             "mio",
             "rustix",
             "serde",

@@ -180,6 +180,8 @@ def measured(command, gateway, within):
     if not report:
         raise Trouble(errors.strip().splitlines()[-1] if errors.strip() else "no report")
     report = json.loads(report)
+    if report["error"]:
+        raise Trouble(report["error"])
     return report, ", ".join(f"{count:,} {name}" for name, count in figures.faults(report).items())
 
 

@@ -7,20 +7,36 @@ use std::time::Duration;
 use mio::net::{TcpStream, UnixStream};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::plan::Address;
+use super::error::BenchError;
+use super::plan::Plan;
+use super::target::Address;
 use crate::net::socket::Stream;
 
-/// Connections from one address: there are 28,000 ports to choose from, and some are in use.
-const PER_ADDRESS: u32 = 20_000;
+/// May so many clients be told apart by their addresses and ports?
+pub(super) fn check(plan: &Plan) -> Result<(), BenchError> {
+    let Address::Tcp(to) = plan.target.address else {
+        return Ok(());
+    };
+    let is_ours = to.is_ipv4() && to.ip().is_loopback();
+    let clients = plan.clients();
+    let addresses = clients.div_ceil(plan.per_address.max(1));
+    if addresses > 1 && !is_ours || addresses > ADDRESSES_MAX {
+        return Err(BenchError::Addresses {
+            to,
+            clients,
+            addresses,
+            per_address: plan.per_address,
+        });
+    }
+    Ok(())
+}
+
+/// All of 127.0.0.0/8 but its last one, which is for broadcast.
+const ADDRESSES_MAX: u32 = (1 << 24) - 2;
 
 /// Begins to connect. `abrupt`: closing sends a reset, so that no port waits for a minute before it can be used again.
-pub(super) fn connect(
-    address: &Address,
-    number: u32,
-    abrupt: bool,
-    deaf: bool,
-) -> io::Result<Stream> {
-    let to = match address {
+pub(super) fn connect(plan: &Plan, number: u32, abrupt: bool, deaf: bool) -> io::Result<Stream> {
+    let to = match &plan.target.address {
         Address::Unix(path) => return UnixStream::connect(path).map(Stream::Unix),
         Address::Tcp(to) => *to,
     };
@@ -33,7 +49,7 @@ pub(super) fn connect(
     if deaf {
         socket.set_recv_buffer_size(4_096)?;
     }
-    if let Some(from) = from_address(to, number) {
+    if let Some(from) = from_address(number / plan.per_address.max(1)) {
         socket.bind(&SockAddr::from(SocketAddr::new(from, 0)))?;
     }
     match socket.connect(&SockAddr::from(to)) {
@@ -44,12 +60,9 @@ pub(super) fn connect(
     Ok(Stream::Tcp(TcpStream::from_std(socket.into())))
 }
 
-/// All of 127.0.0.0/8 is this machine: past the ports of one address there are those of the next.
-fn from_address(to: SocketAddr, number: u32) -> Option<IpAddr> {
-    let more = u8::try_from(number / PER_ADDRESS)
-        .ok()
-        .filter(|more| *more > 0)?;
-    to.ip().is_loopback().then_some(())?;
-    to.is_ipv4()
-        .then(|| IpAddr::V4(Ipv4Addr::new(127, 0, 1, more)))
+/// All of 127.0.0.0/8 is this machine: past the ports of one address there are those of the next. The first one the
+/// kernel chooses by itself.
+fn from_address(further: u32) -> Option<IpAddr> {
+    let first = u32::from(Ipv4Addr::LOCALHOST);
+    (further > 0).then(|| IpAddr::V4(Ipv4Addr::from(first + further)))
 }

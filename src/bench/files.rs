@@ -3,18 +3,11 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::error::BenchError;
-use super::plan::{Plan, Work};
+use super::plan::Plan;
 
 /// Makes room for as many open files as the clients need.
 pub(super) fn raise(plan: &Plan) -> Result<(), BenchError> {
-    let slow = match plan.work {
-        Work::Fanout { slow, .. } => slow,
-        _ => 0,
-    };
-    let wanted = match plan.work {
-        Work::Connect => plan.concurrency,
-        _ => plan.connections + slow,
-    };
+    let wanted = plan.clients();
     // Besides the clients: publishers, epoll, /proc, standard streams.
     let needed = u64::from(wanted) + 64;
     let mut limit = getrlimit(Resource::Nofile);

@@ -73,6 +73,8 @@ pub(super) struct Ledger {
     pub(super) last: Histogram<u64>,
     /// Messages that not all of their subscribers have.
     pub(super) in_flight: u64,
+    /// Clients that listen.
+    pub(super) listeners: u32,
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +93,7 @@ impl Ledger {
             each: histogram(),
             last: histogram(),
             in_flight: 0,
+            listeners: 0,
         }
     }
 
@@ -106,6 +109,7 @@ impl Ledger {
 
     /// A client listens from now on; what was published before is not for it.
     pub(super) fn joined(&mut self, dealt: Dealt) -> Ears {
+        self.listeners += 1;
         Ears {
             dealt,
             first: self.join(dealt.first),
@@ -143,8 +147,10 @@ impl Ledger {
 
     /// A message arrived; `false` if it is not for this client.
     pub(super) fn heard(&mut self, ears: &mut Ears, stamp: Stamp, now: u64) -> bool {
-        let heard = ears.of(stamp.channel);
-        if let Some(heard) = heard {
+        let channel = self.channels.get(stamp.channel as usize);
+        // What was never published is a wrong one, whatever its check says: nothing is to be counted up to there.
+        let is_published = channel.is_some_and(|channel| stamp.sequence < channel.next);
+        if let Some(heard) = ears.of(stamp.channel).filter(|_| is_published) {
             self.count(heard, stamp, now);
             return true;
         }
@@ -186,6 +192,7 @@ impl Ledger {
     /// The client is gone.
     pub(super) fn left(&mut self, mut ears: Ears) {
         self.settle(&mut ears);
+        self.listeners = self.listeners.saturating_sub(1);
         for channel in std::iter::once(ears.dealt.first).chain(ears.dealt.others()) {
             if let Some(channel) = self.channels.get_mut(channel as usize) {
                 channel.members = channel.members.saturating_sub(1);
@@ -336,6 +343,20 @@ mod tests {
         let sums = world.end();
         assert_eq!((sums.duplicate, sums.reordered, sums.lost), (1, 1, 3));
         assert_eq!(sums.delivered, 7);
+    }
+
+    #[test]
+    fn a_message_that_was_never_published_is_a_wrong_one_and_takes_no_time() {
+        let mut world = World::new(1);
+        world.publish(1);
+        world.hear(0, [0]);
+        let never = Stamp {
+            sequence: u64::MAX - 1,
+            ..world.published[0]
+        };
+        assert!(!world.ledger.heard(&mut world.connections[0], never, 5));
+        let sums = world.end();
+        assert_eq!((sums.corrupt, sums.lost, sums.delivered), (1, 0, 1));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! What is to be measured.
 
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::target::{Address, Target};
 use crate::config::Redis;
 
+const CHANNEL: &str = "{channel}";
 /// A benchmark: whom, how many, what, how long.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -20,6 +20,8 @@ pub struct Plan {
     pub size: usize,
     /// Handshakes under way at a time.
     pub concurrency: u32,
+    /// Clients from one source address, which has about 28,000 ports unless the system is told otherwise.
+    pub per_address: u32,
     /// Fields of each handshake beside those of RFC 6455, as `Name: value`, with the blanks of [`Target::path`].
     pub headers: Vec<String>,
     /// A text that each client sends when it is open, for gateways that want to be told what to subscribe, with the
@@ -38,6 +40,88 @@ pub struct Plan {
     pub duration: Duration,
     /// What is done.
     pub work: Work,
+}
+
+/// Why a plan makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Contradiction {
+    /// A client with several channels must be able to say which.
+    #[error(
+        "{channels} channels are more than {connections} clients: then a client has several, and {CHANNELS} in \
+         --url, --header or --hello is where it names them"
+    )]
+    Several {
+        /// How many.
+        channels: u32,
+        /// For so many.
+        connections: u32,
+    },
+    /// All channels would be the same one, or none of those that clients listen to.
+    #[error("{channels} channels need {CHANNEL} in {place}, where the channel's number goes")]
+    Place {
+        /// How many.
+        channels: u32,
+        /// Where it misses.
+        place: &'static str,
+    },
+}
+
+impl Plan {
+    /// Does it make sense?
+    pub fn check(&self) -> Result<(), Contradiction> {
+        let (channels, connections) = (self.channels(), self.connections);
+        let templates = || {
+            let path = std::iter::once(&self.target.path);
+            path.chain(&self.headers).chain(&self.hello)
+        };
+        let named = |blank: &str| templates().any(|text| text.contains(blank));
+        // Those that come and go listen to nothing.
+        let listens = !matches!(self.work, Work::Connect);
+        if listens && channels > connections && !named(CHANNELS) {
+            return Err(Contradiction::Several {
+                channels,
+                connections,
+            });
+        }
+        let misplaced = |place| Err(Contradiction::Place { channels, place });
+        if channels > 1 && !named(CHANNEL) && !named(CHANNELS) {
+            return misplaced("--url, --header or --hello");
+        }
+        let misses = |template: &str| channels > 1 && !template.contains(CHANNEL);
+        match &self.work {
+            Work::Fanout {
+                through: Through::Redis { name, .. },
+                ..
+            } if misses(name) => misplaced("--publish-channel"),
+            Work::Fanout {
+                through: Through::Http { path, .. },
+                ..
+            } if misses(path) => misplaced("--post"),
+            _ => Ok(()),
+        }
+    }
+
+    /// The channels of a client.
+    pub(super) fn channels_of(&self, client: u32) -> Dealt {
+        Dealt::new(client, self.connections, self.channels())
+    }
+
+    /// Channels that have clients.
+    pub(super) fn channels(&self) -> u32 {
+        match self.work {
+            Work::Publish { .. } => self.connections,
+            Work::Connect | Work::Idle | Work::Fanout { .. } => self.channels,
+        }
+    }
+
+    /// Connections to the gateway at a time, at most.
+    pub(super) fn clients(&self) -> u32 {
+        match self.work {
+            Work::Connect => self.concurrency,
+            Work::Fanout { slow, .. } => self.connections.saturating_add(slow),
+            Work::Idle | Work::Publish { .. } => self.connections,
+        }
+    }
 }
 
 /// What the clients and the publisher do.
@@ -98,107 +182,13 @@ pub enum Through {
     },
 }
 
-/// A socket to connect to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
-    /// TCP.
-    Tcp(SocketAddr),
-    /// A unix socket.
-    Unix(PathBuf),
-}
-
-/// A WebSocket URL, taken apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// Where to connect.
-    pub address: Address,
-    /// What `Host` says.
-    pub host: String,
-    /// Path and query. `{channel}` in it is the number of the client's channel, the first if it has several, and
-    /// `{channels}` the numbers of all, with commas.
-    pub path: String,
-}
-
-/// Why a URL cannot be measured.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UrlError {
-    /// Another scheme.
-    #[error(
-        "{0:?} must begin with ws:// (or http:// where one publishes), or be unix:/path/to/socket:/path"
-    )]
-    Scheme(String),
-    /// TLS.
-    #[error("{0:?} asks for TLS, which is not measured: connect to the gateway itself")]
-    Tls(String),
-    /// The host is not found.
-    #[error("the host of {url:?} is not found: {why}")]
-    Host {
-        /// The URL.
-        url: String,
-        /// The system's words.
-        why: String,
-    },
-}
-
-impl Target {
-    /// Takes `ws://host[:port]/path`, `http://...` or `unix:/socket:/path` apart, and looks the host up.
-    pub fn parse(url: &str) -> Result<Target, UrlError> {
-        if let Some(rest) = url.strip_prefix("unix:") {
-            let (socket, path) = rest.rsplit_once(":/").unwrap_or((rest, ""));
-            return Ok(Target {
-                address: Address::Unix(socket.into()),
-                host: "localhost".to_owned(),
-                path: format!("/{path}"),
-            });
+/// For messages; without a password.
+impl fmt::Display for Through {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Through::Redis { redis, .. } => write!(f, "through {redis}"),
+            Through::Http { host, path, .. } => write!(f, "by POST to {host}{path}"),
         }
-        if url.starts_with("wss://") || url.starts_with("https://") {
-            return Err(UrlError::Tls(url.to_owned()));
-        }
-        let rest = url
-            .strip_prefix("ws://")
-            .or_else(|| url.strip_prefix("http://"));
-        let rest = rest.ok_or_else(|| UrlError::Scheme(url.to_owned()))?;
-        let at = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (host, path) = rest.split_at(at);
-        let slash = if path.starts_with('/') { "" } else { "/" };
-        Ok(Target {
-            address: look_up(host, url)?,
-            host: host.to_owned(),
-            path: format!("{slash}{path}"),
-        })
-    }
-}
-
-fn look_up(host: &str, url: &str) -> Result<Address, UrlError> {
-    let failed = |why: &dyn fmt::Display| UrlError::Host {
-        url: url.to_owned(),
-        why: why.to_string(),
-    };
-    let has_port = host
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let with_port = if has_port {
-        host.to_owned()
-    } else {
-        format!("{host}:80")
-    };
-    let mut addresses = with_port
-        .to_socket_addrs()
-        .map_err(|error| failed(&error))?;
-    let address = addresses
-        .next()
-        .ok_or_else(|| failed(&"it has no address"))?;
-    Ok(Address::Tcp(address))
-}
-
-impl Plan {
-    /// The channels of a client.
-    pub(super) fn channels_of(&self, client: u32) -> Dealt {
-        let channels = match self.work {
-            Work::Publish { .. } => self.connections,
-            _ => self.channels,
-        };
-        Dealt::new(client, self.connections, channels)
     }
 }
 
@@ -247,30 +237,15 @@ pub(super) fn fill(template: &str, dealt: Dealt) -> String {
 
 /// Puts the number of a channel where a template wants it.
 pub(super) fn fill_one(template: &str, channel: u32) -> String {
-    template.replace("{channel}", &channel.to_string())
+    template.replace(CHANNEL, &channel.to_string())
 }
 
 /// What a template says that wants to be told all of a client's channels.
-pub const CHANNELS: &str = "{channels}";
+const CHANNELS: &str = "{channels}";
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn urls_are_taken_apart() {
-        let target =
-            Target::parse("ws://127.0.0.1:8080/ws/b-{channel}?subscribe-broadcast").unwrap();
-        assert_eq!(target.address, Address::Tcp(([127, 0, 0, 1], 8080).into()));
-        assert_eq!(target.host, "127.0.0.1:8080");
-        assert_eq!(fill_one(&target.path, 3), "/ws/b-3?subscribe-broadcast");
-        let target = Target::parse("unix:/run/ws4redis.sock:/ws/x?echo").unwrap();
-        assert_eq!(target.address, Address::Unix("/run/ws4redis.sock".into()));
-        assert_eq!(target.path, "/ws/x?echo");
-        assert_eq!(Target::parse("ws://127.0.0.1").unwrap().path, "/");
-        assert!(matches!(Target::parse("wss://a/b"), Err(UrlError::Tls(_))));
-        assert!(matches!(Target::parse("a/b"), Err(UrlError::Scheme(_))));
-    }
 
     #[test]
     fn channels_are_dealt_out_to_clients_and_clients_to_channels() {

@@ -5,18 +5,23 @@ use std::fmt::{self, Write as _};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::error::BenchError;
 use super::ledger::Sums;
 use super::plan::{Pace, Plan, Work};
 
 /// All of it. Times are in seconds, memory in bytes.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// Clients.
+    /// What is to be thought of it.
+    pub verdict: Verdict,
+    /// Why it ended early, if it did.
+    pub error: Option<String>,
+    /// Clients; those that come and go, at a time.
     pub connections: u32,
     /// Channels.
     pub channels: u32,
-    /// Bytes of a message.
-    pub size: usize,
+    /// Bytes of a message, where there are any.
+    pub size: Option<usize>,
     /// How fast it was meant to be.
     pub pace: String,
     /// Handshakes that came about.
@@ -27,6 +32,20 @@ pub struct Report {
     pub phases: Vec<Phase>,
     /// What the first connection that broke met.
     pub trouble: Option<String>,
+}
+
+/// What is to be thought of a benchmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// All is well.
+    Clean,
+    /// The gateway did wrong.
+    Faults,
+    /// It ended early; until then all was well.
+    Incomplete,
+    /// Nothing was measured: there is an error, and no more.
+    Failed,
 }
 
 /// One measurement.
@@ -42,10 +61,8 @@ pub struct Phase {
     pub gateway_cpu_seconds: Option<f64>,
     /// Memory of the gateway at its end.
     pub gateway_memory: Option<u64>,
-    /// CPU time of the benchmark itself.
+    /// CPU time of the benchmark itself, without that in which it only looked whether something had come.
     pub own_cpu_seconds: f64,
-    /// It never slept, so that its CPU time says nothing of what it had to do.
-    pub awake: bool,
     /// From when a message was due, or a connection was begun, until it was there.
     pub latency: Option<Latency>,
     /// From when a message was due until its last subscriber had it.
@@ -54,7 +71,7 @@ pub struct Phase {
     pub sums: Sums,
 }
 
-const OWN_LIMIT: &str = "; WARNING: the benchmark was the bottleneck, the gateway can do more";
+const OWN_LIMIT: &str = "the benchmark itself was the bottleneck: the gateway can do more";
 
 /// A distribution, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -97,9 +114,10 @@ impl Phase {
             .map(|cpu| cpu / self.events as f64)
     }
 
-    /// Was the benchmark itself what was slow? It is one thread: at nine tenths of a core it has no room.
+    /// Was the benchmark itself what was slow? It is one thread: at nine tenths of a core it has no room. What ended at
+    /// once says nothing of that.
     pub fn is_own_limit(&self) -> bool {
-        !self.awake && self.own_cpu_seconds > 0.9 * self.seconds
+        self.seconds > 0.1 && self.own_cpu_seconds > 0.9 * self.seconds
     }
 }
 
@@ -119,9 +137,17 @@ impl Report {
             Work::Idle => "idle".to_owned(),
         };
         Report {
-            connections: plan.connections,
-            channels: plan.channels.min(plan.connections),
-            size: plan.size,
+            verdict: Verdict::Clean,
+            error: None,
+            connections: match plan.work {
+                Work::Connect => plan.concurrency,
+                _ => plan.connections,
+            },
+            channels: plan.channels(),
+            size: match plan.work {
+                Work::Connect | Work::Idle => None,
+                Work::Fanout { .. } | Work::Publish { .. } => Some(plan.size),
+            },
             pace,
             handshakes: 0,
             memory_per_connection: None,
@@ -130,45 +156,54 @@ impl Report {
         }
     }
 
-    /// Did everything arrive once, in order, as it was published?
-    pub fn is_clean(&self) -> bool {
-        self.phases.iter().all(|phase| phase.sums.is_clean())
+    /// All is measured, or it ended early.
+    pub(super) fn conclude(&mut self, error: Option<BenchError>) {
+        let is_clean = self.phases.iter().all(|phase| phase.sums.is_clean());
+        self.verdict = match (is_clean, &error) {
+            (false, _) => Verdict::Faults,
+            (true, Some(_)) => Verdict::Incomplete,
+            (true, None) => Verdict::Clean,
+        };
+        self.error = error.map(|error| error.to_string());
     }
 }
 
 /// The table.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report {
-            connections,
-            channels,
-            size,
-            pace,
-            ..
-        } = self;
-        let s = if *channels == 1 { "" } else { "s" };
-        writeln!(
+        let (clients, channels) = (u64::from(self.connections), u64::from(self.channels));
+        let s = if channels == 1 { "" } else { "s" };
+        write!(
             f,
-            "{connections} clients on {channels} channel{s}, {size} bytes, {pace}"
+            "{} clients on {} channel{s}",
+            grouped(clients),
+            grouped(channels)
         )?;
+        if let Some(size) = self.size {
+            write!(f, ", {size} bytes")?;
+        }
+        writeln!(f, ", {}", self.pace)?;
         for phase in &self.phases {
             phase.write(f)?;
         }
+        writeln!(f)?;
         if let Some(bytes) = self.memory_per_connection {
             line(f, "memory per connection", &format!("{bytes:.0} bytes"))?;
         }
         if let Some(trouble) = &self.trouble {
-            line(f, "first trouble", trouble)?;
+            line(f, "first to break", trouble)?;
         }
-        line(
-            f,
-            "verdict",
-            if self.is_clean() {
-                "all arrived once, in order, unchanged"
-            } else {
-                "FAULTS, see above"
-            },
-        )
+        if let Some(error) = &self.error {
+            line(f, "ended early", error)?;
+        }
+        let hears = self.size.is_some();
+        let verdict = match self.verdict {
+            Verdict::Clean if hears => "every message arrived once, in order, unchanged",
+            Verdict::Clean => "no connection broke",
+            Verdict::Faults => "FAULTS, see above",
+            Verdict::Incomplete | Verdict::Failed => "no fault until it ended early",
+        };
+        line(f, "verdict", verdict)
     }
 }
 
@@ -186,17 +221,51 @@ impl Phase {
             line(
                 f,
                 things,
-                &format!("{}, {}/s", self.events, rounded(self.rate())),
+                &format!(
+                    "{}, {}/s",
+                    grouped(self.events),
+                    grouped(self.rate() as u64)
+                ),
             )?;
         }
-        for (name, latency) in [
-            ("latency", self.latency),
-            ("to the last one", self.to_the_last),
-        ] {
+        let first = if handshakes {
+            "handshake"
+        } else {
+            "each client"
+        };
+        let latencies = [(first, self.latency), ("the last client", self.to_the_last)];
+        if self.latency.is_some() {
+            line(
+                f,
+                "latency in ms",
+                &columns(["p50", "p90", "p99", "p99.9", "max"]),
+            )?;
+        }
+        for (name, latency) in latencies {
             if let Some(latency) = latency {
-                line(f, name, &latency.to_string())?;
+                line(f, &format!("  {name}"), &latency.to_string())?;
             }
         }
+        self.write_costs(f, thing)?;
+        let Sums {
+            lost,
+            duplicate,
+            reordered,
+            corrupt,
+            broken,
+            ..
+        } = self.sums;
+        if !self.sums.is_clean() {
+            let faults = format!(
+                "{lost} lost, {duplicate} twice, {reordered} out of order, {corrupt} changed, \
+                 {broken} connections broken"
+            );
+            line(f, "faults", &faults)?;
+        }
+        Ok(())
+    }
+
+    fn write_costs(&self, f: &mut fmt::Formatter<'_>, thing: &str) -> fmt::Result {
         if let Some(cpu) = self.gateway_cpu_seconds {
             let mut text = format!("{cpu:.2} s, {:.1} % of a core", 100.0 * cpu / self.seconds);
             if let Some(each) = self.gateway_cpu_per_event() {
@@ -219,29 +288,15 @@ impl Phase {
                 self.own_cpu_seconds * 1e6 / self.events as f64
             );
         }
-        if self.is_own_limit() {
-            own.push_str(OWN_LIMIT);
-        }
         line(f, "benchmark's CPU", &own)?;
-        let Sums {
-            lost,
-            duplicate,
-            reordered,
-            corrupt,
-            broken,
-            ..
-        } = self.sums;
-        if !self.sums.is_clean() {
-            let faults = format!(
-                "{lost} lost, {duplicate} twice, {reordered} out of order, {corrupt} changed, \
-                 {broken} connections broken"
-            );
-            line(f, "faults", &faults)?;
+        if self.is_own_limit() {
+            line(f, "WARNING", OWN_LIMIT)?;
         }
         Ok(())
     }
 }
 
+/// In milliseconds, in columns.
 impl fmt::Display for Latency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Latency {
@@ -251,11 +306,13 @@ impl fmt::Display for Latency {
             p999,
             max,
         } = *self;
-        for (name, seconds) in [("p50", p50), ("p90", p90), ("p99", p99), ("p99.9", p999)] {
-            write!(f, "{name} {:.3} ms, ", seconds * 1e3)?;
-        }
-        write!(f, "max {:.3} ms", max * 1e3)
+        let ms = [p50, p90, p99, p999, max].map(|seconds| format!("{:.3}", seconds * 1e3));
+        f.write_str(&columns(ms.each_ref().map(String::as_str)))
     }
+}
+
+fn columns(words: [&str; 5]) -> String {
+    words.map(|word| format!("{word:>9}")).concat()
 }
 
 fn line(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
@@ -263,11 +320,11 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
 }
 
 /// 1234567 is 1,234,567.
-fn rounded(number: f64) -> String {
-    let digits = format!("{number:.0}");
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -280,7 +337,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_benchmark_is_its_own_limit_near_a_whole_core_unless_it_never_sleeps() {
+    fn the_benchmark_is_its_own_limit_near_a_whole_core() {
         let mut phase = Phase {
             name: "fanout",
             seconds: 10.0,
@@ -288,22 +345,18 @@ mod tests {
             gateway_cpu_seconds: None,
             gateway_memory: None,
             own_cpu_seconds: 9.5,
-            awake: false,
             latency: None,
             to_the_last: None,
             sums: Sums::default(),
         };
         assert!(phase.is_own_limit());
-        phase.awake = true;
-        assert!(!phase.is_own_limit());
-        phase.awake = false;
         phase.own_cpu_seconds = 5.0;
         assert!(!phase.is_own_limit());
     }
 
     #[test]
     fn large_numbers_have_commas() {
-        assert_eq!(rounded(999.4), "999");
-        assert_eq!(rounded(1_234_567.0), "1,234,567");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_234_567), "1,234,567");
     }
 }

@@ -1,12 +1,15 @@
 //! The course of a benchmark: open, warm up, measure, wait for the rest.
 
+use std::io;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use mio::Events;
 
+use super::dial;
 use super::error::BenchError;
 use super::files;
-use super::plan::{Pace, Plan, Through, Work};
+use super::plan::{Pace, Plan, Work};
 use super::process::{self, Cost};
 use super::report::{Latency, Phase, Report};
 use super::source::Source;
@@ -17,7 +20,7 @@ const PROGRESS_EVERY: u64 = 500_000;
 /// Without a handshake or a message for so long nothing more is waited for, in microseconds.
 const PATIENCE: u64 = 5_000_000;
 /// The longest sleep.
-const NAP: Duration = Duration::from_millis(20);
+pub(super) const NAP: Duration = Duration::from_millis(20);
 
 /// How it goes, for who wants to show it.
 #[derive(Debug, Clone, Copy)]
@@ -47,74 +50,49 @@ pub enum Moment {
     },
 }
 
-/// Runs a benchmark. `tell` hears how it goes, twice a second.
-pub fn run(plan: &Plan, tell: impl FnMut(Moment)) -> Result<Report, BenchError> {
+/// Runs a benchmark. `tell` hears how it goes, twice a second, and may end it. What was measured until it ended, by
+/// that or by a failure, is in the report; there is only an error if nothing was.
+pub fn run(plan: &Plan, tell: impl FnMut(Moment) -> ControlFlow<()>) -> Result<Report, BenchError> {
+    dial::check(plan)?;
     files::raise(plan)?;
     let mut bench = Bench {
         swarm: Swarm::new(plan)?,
         source: None,
         events: Events::with_capacity(4_096),
         told_at: 0,
+        looked: 0,
         turn_of: 0,
         random: None,
         tell,
         plan,
     };
-    bench.cost()?;
+    bench.check_gateway()?;
     let mut report = Report::new(plan);
-    match &plan.work {
-        Work::Connect => report.phases.push(bench.connect()?),
-        Work::Idle => {
-            let before = bench.cost()?.gateway;
-            bench.open(plan.connections, false)?;
-            report.phases.push(bench.measure("idle", None)?);
-            let after = bench.cost()?.gateway;
-            report.memory_per_connection = before.zip(after).map(|(before, after)| {
-                after.memory.saturating_sub(before.memory) as f64 / f64::from(plan.connections)
-            });
-        }
-        Work::Publish { window } => {
-            bench.open(plan.connections, false)?;
-            bench.settle()?;
-            for index in 0..plan.connections {
-                bench.swarm.say(index, *window);
-            }
-            report.phases.push(bench.measure("publish", None)?);
-        }
-        Work::Fanout {
-            pace,
-            through,
-            random,
-            slow,
-        } => {
-            bench.random = random.map(fastrand::Rng::with_seed);
-            bench.open(plan.connections, false)?;
-            bench.publisher(through)?;
-            bench.settle()?;
-            report.phases.push(bench.measure("fanout", Some(*pace))?);
-            if *slow > 0 {
-                bench.open(*slow, true)?;
-                report
-                    .phases
-                    .push(bench.measure("with slow clients", Some(*pace))?);
-            }
-        }
-    }
+    let done = bench.work(&mut report);
     report.handshakes = bench.swarm.handshakes;
     report.trouble = bench.swarm.trouble.take();
-    Ok(report)
+    match done {
+        Err(error) if report.phases.is_empty() => Err(error),
+        done => {
+            report.conclude(done.err());
+            Ok(report)
+        }
+    }
 }
 
-struct Bench<'a, F> {
-    plan: &'a Plan,
-    swarm: Swarm,
-    source: Option<Source>,
+/// One that runs.
+pub(super) struct Bench<'a, F> {
+    pub(super) plan: &'a Plan,
+    pub(super) swarm: Swarm,
+    pub(super) source: Option<Source>,
     events: Events,
     told_at: u64,
+    /// Time that passed with looking for what was not there yet: it could have been slept.
+    pub(super) looked: u64,
     /// The channel that is published on next.
-    turn_of: u32,
+    pub(super) turn_of: u32,
     /// It is drawn, if there is this.
-    random: Option<fastrand::Rng>,
+    pub(super) random: Option<fastrand::Rng>,
     tell: F,
 }
 
@@ -122,9 +100,53 @@ struct Bench<'a, F> {
 struct Costs {
     gateway: Option<Cost>,
     own: Cost,
+    looked: u64,
 }
 
-impl<F: FnMut(Moment)> Bench<'_, F> {
+impl<F: FnMut(Moment) -> ControlFlow<()>> Bench<'_, F> {
+    fn work(&mut self, report: &mut Report) -> Result<(), BenchError> {
+        match &self.plan.work {
+            Work::Connect => self.connect(report),
+            Work::Idle => {
+                let before = self.cost()?.gateway;
+                self.open(self.plan.connections, false)?;
+                let done = self.measure("idle", None, report);
+                let after = self.cost()?.gateway;
+                report.memory_per_connection = before.zip(after).map(|(before, after)| {
+                    after.memory.saturating_sub(before.memory) as f64
+                        / f64::from(self.plan.connections)
+                });
+                done
+            }
+            Work::Publish { window } => {
+                self.open(self.plan.connections, false)?;
+                self.settle()?;
+                for index in 0..self.plan.connections {
+                    self.swarm.say(index, *window);
+                }
+                self.measure("publish", None, report)
+            }
+            Work::Fanout {
+                pace,
+                through,
+                random,
+                slow,
+            } => {
+                self.random = random.map(fastrand::Rng::with_seed);
+                // First, as there is little sense in ten thousand clients without a publisher.
+                self.publisher(through)?;
+                self.open(self.plan.connections, false)?;
+                self.settle()?;
+                self.measure("fanout", Some(*pace), report)?;
+                if *slow > 0 {
+                    self.open(*slow, true)?;
+                    self.measure("with slow clients", Some(*pace), report)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// Opens so many clients more.
     fn open(&mut self, more: u32, deaf: bool) -> Result<(), BenchError> {
         let (wanted, broken) = (self.swarm.open + more, self.swarm.ledger.sums.broken);
@@ -132,28 +154,35 @@ impl<F: FnMut(Moment)> Bench<'_, F> {
         let mut moved = (self.swarm.now(), self.swarm.open);
         while self.swarm.open < wanted {
             while begun < more && self.swarm.opening < self.plan.concurrency {
-                self.swarm.begin(deaf)?;
-                begun += 1;
+                match self.swarm.begin(deaf) {
+                    Ok(()) => begun += 1,
+                    // The queue of a unix socket is full.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(self.cannot_open(wanted, error.to_string())),
+                }
             }
             self.turn(NAP)?;
             let (now, open) = (self.swarm.now(), self.swarm.open);
             if open > moved.1 {
                 moved = (now, open);
             }
-            self.say(Moment::Opening { open, of: wanted });
+            self.say(Moment::Opening { open, of: wanted })?;
             if now > moved.0 + PATIENCE || self.swarm.ledger.sums.broken > broken {
                 let why = self.swarm.trouble.take();
                 let why = why.unwrap_or_else(|| "no answer for 5 s".to_owned());
-                return Err(BenchError::Open { open, wanted, why });
+                return Err(self.cannot_open(wanted, why));
             }
         }
         Ok(())
     }
 
-    fn publisher(&mut self, through: &Through) -> Result<(), BenchError> {
-        let source = Source::open(through, self.swarm.poll.registry());
-        self.source = Some(source.map_err(BenchError::Publish)?);
-        Ok(())
+    fn cannot_open(&self, wanted: u32, why: String) -> BenchError {
+        BenchError::Open {
+            open: self.swarm.open,
+            wanted,
+            at: self.plan.target.address.to_string(),
+            why,
+        }
     }
 
     /// Lets pass what the plan leaves between the last handshake and the first message.
@@ -166,90 +195,28 @@ impl<F: FnMut(Moment)> Bench<'_, F> {
     }
 
     /// Warms up, measures, and waits for the rest.
-    fn measure(&mut self, name: &'static str, pace: Option<Pace>) -> Result<Phase, BenchError> {
-        let began = self.swarm.now();
-        self.publish_until(began, self.plan.warm_up, pace, false)?;
+    fn measure(
+        &mut self,
+        name: &'static str,
+        pace: Option<Pace>,
+        report: &mut Report,
+    ) -> Result<(), BenchError> {
+        self.publish_for(self.plan.warm_up, pace, false)?;
         self.swarm.ledger.begin();
         let before = self.cost()?;
         let began = self.swarm.now();
-        self.publish_until(began, self.plan.duration, pace, true)?;
+        let mut done = self.publish_for(self.plan.duration, pace, true);
         let mut phase = self.phase(name, began, &before, self.swarm.ledger.sums.delivered)?;
-        self.land()?;
+        // What a publisher still has when it fails is no loss of the gateway's.
+        if !matches!(done, Err(BenchError::Publish { .. })) {
+            done = done.and(self.land());
+        }
         // What came late is late, not lost.
         phase.latency = Latency::of(&self.swarm.ledger.each);
         phase.to_the_last = Latency::of(&self.swarm.ledger.last);
         phase.sums = self.swarm.ledger.sums;
-        Ok(phase)
-    }
-
-    fn publish_until(
-        &mut self,
-        began: u64,
-        time: Duration,
-        pace: Option<Pace>,
-        counts: bool,
-    ) -> Result<(), BenchError> {
-        let end = began + time.as_micros() as u64;
-        let mut published = 0_u64;
-        loop {
-            let now = self.swarm.now();
-            if now >= end {
-                return Ok(());
-            }
-            let mut wait = end - now;
-            match pace {
-                Some(Pace::Window(window)) => {
-                    while self.swarm.ledger.in_flight < u64::from(window) {
-                        self.publish(now)?;
-                    }
-                }
-                Some(Pace::Rate(rate)) => loop {
-                    let due = began + (published as f64 * 1e6 / rate) as u64;
-                    if due > now {
-                        wait = wait.min(due - now);
-                        break;
-                    }
-                    self.publish(due)?;
-                    published += 1;
-                },
-                None => {}
-            }
-            if let Some(source) = &mut self.source {
-                let flushed = source.flush(self.swarm.poll.registry());
-                flushed.map_err(BenchError::Publish)?;
-            }
-            // The kernel's timer counts milliseconds, and rounds up: the last one is spent looking.
-            let wait = match self.plan.awake {
-                true => Duration::ZERO,
-                false => Duration::from_millis(wait / 1_000).min(NAP),
-            };
-            self.turn(wait)?;
-            let moment = if counts {
-                Moment::Measuring {
-                    since: Duration::from_micros(self.swarm.now() - began),
-                    of: time,
-                    count: self.swarm.ledger.sums.delivered,
-                }
-            } else {
-                Moment::WarmingUp
-            };
-            self.say(moment);
-        }
-    }
-
-    fn publish(&mut self, due: u64) -> Result<(), BenchError> {
-        let Some(source) = &mut self.source else {
-            return Ok(());
-        };
-        let channels = self.plan.channels.max(1);
-        let channel = match &mut self.random {
-            Some(random) => random.u32(..channels),
-            None => self.turn_of,
-        };
-        self.turn_of = (channel + 1) % channels;
-        let stamp = self.swarm.ledger.publish(channel, due);
-        let published = source.publish(stamp, &self.swarm.messages, self.swarm.poll.registry());
-        published.map_err(BenchError::Publish)
+        report.phases.push(phase);
+        self.check_gateway().and(done)
     }
 
     /// Waits for what is under way, as long as something comes.
@@ -263,7 +230,7 @@ impl<F: FnMut(Moment)> Bench<'_, F> {
                 moved = (self.swarm.now(), delivered);
             }
             let in_flight = self.swarm.ledger.in_flight;
-            self.say(Moment::Landing { in_flight });
+            self.say(Moment::Landing { in_flight })?;
         }
         self.swarm.settle();
         self.swarm.silent = false;
@@ -271,22 +238,25 @@ impl<F: FnMut(Moment)> Bench<'_, F> {
     }
 
     /// Clients come and go for as long as it was said.
-    fn connect(&mut self) -> Result<Phase, BenchError> {
+    fn connect(&mut self, report: &mut Report) -> Result<(), BenchError> {
         self.swarm.churn = true;
         for _ in 0..self.plan.concurrency {
-            self.swarm.begin(false)?;
+            let begun = self.swarm.begin(false);
+            begun.map_err(|error| self.cannot_open(self.plan.concurrency, error.to_string()))?;
         }
         self.churn_for(self.plan.warm_up, false)?;
         self.swarm.ledger.begin();
         let (before, handshakes) = (self.cost()?, self.swarm.handshakes);
         let began = self.swarm.now();
-        self.churn_for(self.plan.duration, true)?;
-        self.phase(
-            "connect",
-            began,
-            &before,
-            self.swarm.handshakes - handshakes,
-        )
+        let done = self.churn_for(self.plan.duration, true);
+        let count = self.swarm.handshakes - handshakes;
+        let phase = self.phase("connect", began, &before, count)?;
+        report.phases.push(phase);
+        self.check_gateway().and(done)?;
+        match count {
+            0 => Err(BenchError::NoHandshake),
+            _ => Ok(()),
+        }
     }
 
     fn churn_for(&mut self, time: Duration, counts: bool) -> Result<(), BenchError> {
@@ -303,7 +273,7 @@ impl<F: FnMut(Moment)> Bench<'_, F> {
             } else {
                 Moment::WarmingUp
             };
-            self.say(moment);
+            self.say(moment)?;
         }
         Ok(())
     }
@@ -320,22 +290,22 @@ impl<F: FnMut(Moment)> Bench<'_, F> {
         let after = self.cost()?;
         let spent =
             |(before, after): (Cost, Cost)| after.cpu.saturating_sub(before.cpu).as_secs_f64();
+        let looked = Duration::from_micros(after.looked - before.looked).as_secs_f64();
         Ok(Phase {
             name,
             seconds,
             events,
             gateway_cpu_seconds: before.gateway.zip(after.gateway).map(spent),
             gateway_memory: after.gateway.map(|cost| cost.memory),
-            own_cpu_seconds: spent((before.own, after.own)),
-            awake: self.plan.awake,
+            own_cpu_seconds: (spent((before.own, after.own)) - looked).max(0.0),
             latency: Latency::of(&self.swarm.ledger.each),
             to_the_last: Latency::of(&self.swarm.ledger.last),
             sums: self.swarm.ledger.sums,
         })
     }
 
-    /// One turn of the loop: clients, and who publishes.
-    fn turn(&mut self, timeout: Duration) -> Result<(), BenchError> {
+    /// One turn of the loop: clients, and who publishes. Did something happen?
+    pub(super) fn turn(&mut self, timeout: Duration) -> Result<bool, BenchError> {
         let Bench {
             swarm,
             source,
@@ -343,40 +313,56 @@ impl<F: FnMut(Moment)> Bench<'_, F> {
             ..
         } = self;
         let mut failed = None;
-        swarm.turn(events, timeout, |swarm, index| {
+        let something = swarm.turn(events, timeout, |swarm, index, readable| {
             if let Some(source) = source {
                 let mut scratch = std::mem::take(&mut swarm.scratch);
                 let registry = swarm.poll.registry();
-                let heard = source.happened(index, &mut scratch, &swarm.messages, registry);
+                let heard =
+                    source.happened(index, readable, &mut scratch, &swarm.messages, registry);
                 swarm.scratch = scratch;
-                failed = heard.err();
+                if let Err(error) = heard {
+                    failed.get_or_insert(error);
+                }
             }
-            Ok(())
         })?;
         if let Some(error) = failed {
-            return Err(BenchError::Publish(error));
+            return Err(self.cannot_publish(error));
         }
         for (index, messages) in std::mem::take(&mut self.swarm.answered) {
             if !self.swarm.silent {
                 self.swarm.say(index, messages);
             }
         }
-        Ok(())
+        Ok(something)
     }
 
-    fn cost(&self) -> Result<Costs, BenchError> {
-        let of = |pid| process::cost(pid).map_err(|error| BenchError::Process { pid, error });
+    fn cost(&self) -> io::Result<Costs> {
         Ok(Costs {
-            gateway: self.plan.pid.map(of).transpose()?,
-            own: of(std::process::id())?,
+            gateway: self.plan.pid.and_then(|pid| process::cost(pid).ok()),
+            own: process::cost(std::process::id())?,
+            looked: self.looked,
         })
     }
 
-    fn say(&mut self, moment: Moment) {
+    /// Is the process there that is measured?
+    fn check_gateway(&self) -> Result<(), BenchError> {
+        match self.plan.pid {
+            Some(pid) => process::cost(pid)
+                .map(drop)
+                .map_err(|error| BenchError::Process { pid, error }),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn say(&mut self, moment: Moment) -> Result<(), BenchError> {
         let now = self.swarm.now();
-        if now >= self.told_at + PROGRESS_EVERY {
-            self.told_at = now;
-            (self.tell)(moment);
+        if now < self.told_at + PROGRESS_EVERY {
+            return Ok(());
+        }
+        self.told_at = now;
+        match (self.tell)(moment) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(BenchError::Interrupted),
         }
     }
 }

@@ -2,21 +2,30 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::ToSocketAddrs;
+use std::time::Duration;
 
 use mio::Registry;
 use mio::net::{TcpStream, UnixStream};
 
 use super::message::{Messages, Stamp};
-use super::plan::{Address, Through, fill_one};
+use super::plan::{Through, fill_one};
+use super::target::Address;
 use crate::config::{Redis, RedisAddress};
 use crate::limits::{REPLY_DEPTH_MAX, REPLY_ELEMENTS_MAX};
 use crate::net::socket::{Readable, Socket, Stream, Taken};
 use crate::peer::PeerId;
-use crate::wire::http_client::{ResponseLimits, ResponseReader};
+use crate::wire::http_client::{Response, ResponseLimits, ResponseReader};
 use crate::wire::resp::{Incoming, Reply, ReplyLimits, ReplyReader, command};
 
 /// Tokens of publishers' connections begin here; below are the clients'.
 pub(super) const FIRST: u32 = 1 << 30;
+
+/// More than this waits only for a publisher that cannot keep the rate, and it would be more and more.
+const WAITING_BYTES_MAX: usize = 64 << 20;
+const WAITING_POSTS_MAX: usize = 1 << 20;
+/// For each address of the publisher.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A publisher.
 #[derive(Debug)]
@@ -28,6 +37,7 @@ pub(super) enum Source {
     },
     Http {
         lines: Vec<HttpLine>,
+        address: Address,
         host: String,
         path: String,
         waiting: VecDeque<Stamp>,
@@ -43,8 +53,12 @@ pub(super) struct Line {
 
 #[derive(Debug)]
 pub(super) struct HttpLine {
-    line: Line,
-    reader: Option<ResponseReader>,
+    /// A server may close it behind each answer; it is opened again when there is something to say.
+    line: Option<Line>,
+    /// It has answered before.
+    is_used: bool,
+    /// What was said and is not answered.
+    asked: Option<(Stamp, ResponseReader)>,
 }
 
 impl Source {
@@ -73,10 +87,15 @@ impl Source {
             } => {
                 let lines = (0..*publishers).map(|number| {
                     let line = Line::open(stream(address)?, number, registry)?;
-                    Ok(HttpLine { line, reader: None })
+                    Ok(HttpLine {
+                        line: Some(line),
+                        is_used: false,
+                        asked: None,
+                    })
                 });
                 Ok(Source::Http {
                     lines: lines.collect::<io::Result<_>>()?,
+                    address: address.clone(),
                     host: host.clone(),
                     path: path.clone(),
                     waiting: VecDeque::new(),
@@ -94,6 +113,9 @@ impl Source {
     ) -> io::Result<()> {
         match self {
             Source::Redis { line, name, .. } => {
+                if line.out.len() > WAITING_BYTES_MAX {
+                    return Err(too_fast());
+                }
                 let mut message = Vec::with_capacity(messages.size());
                 messages.compose(&mut message, stamp);
                 let channel = fill_one(name, stamp.channel);
@@ -101,6 +123,9 @@ impl Source {
                 Ok(())
             }
             Source::Http { waiting, .. } => {
+                if waiting.len() > WAITING_POSTS_MAX {
+                    return Err(too_fast());
+                }
                 waiting.push_back(stamp);
                 self.post(messages, registry)
             }
@@ -119,23 +144,28 @@ impl Source {
     pub(super) fn happened(
         &mut self,
         index: u32,
+        readable: Readable,
         scratch: &mut [u8],
         messages: &Messages,
         registry: &Registry,
     ) -> io::Result<()> {
         match self {
             Source::Redis { line, reader, .. } => {
-                line.read(scratch, registry, |bytes| {
+                line.socket.readable = readable;
+                let stands = line.read(scratch, registry, |bytes| {
                     reader.feed(bytes);
                     check_replies(reader)
                 })?;
+                if !stands {
+                    return Err(io::Error::other("it closed the connection"));
+                }
             }
-            Source::Http { lines, .. } => {
-                let Some(HttpLine { line, reader }) = lines.get_mut((index - FIRST) as usize)
-                else {
-                    return Ok(());
-                };
-                line.read(scratch, registry, |bytes| check_response(reader, bytes))?;
+            Source::Http { lines, waiting, .. } => {
+                if let Some(line) = lines.get_mut((index - FIRST) as usize)
+                    && let Some(again) = line.happened(readable, scratch, registry)?
+                {
+                    waiting.push_front(again);
+                }
             }
         }
         self.post(messages, registry)
@@ -145,6 +175,7 @@ impl Source {
     fn post(&mut self, messages: &Messages, registry: &Registry) -> io::Result<()> {
         let Source::Http {
             lines,
+            address,
             host,
             path,
             waiting,
@@ -152,9 +183,25 @@ impl Source {
         else {
             return Ok(());
         };
-        for HttpLine { line, reader } in lines.iter_mut().filter(|line| line.reader.is_none()) {
+        let free = (0..).zip(lines).filter(|(_, line)| line.asked.is_none());
+        for (
+            number,
+            HttpLine {
+                line,
+                is_used,
+                asked,
+            },
+        ) in free
+        {
             let Some(stamp) = waiting.pop_front() else {
                 break;
+            };
+            let line = match line {
+                Some(line) => line,
+                None => {
+                    *is_used = false;
+                    line.insert(Line::open(stream(address)?, number, registry)?)
+                }
             };
             let head = format!(
                 "POST {} HTTP/1.1\r\nHost: {host}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
@@ -163,13 +210,60 @@ impl Source {
             );
             line.out.extend_from_slice(head.as_bytes());
             messages.compose(&mut line.out, stamp);
-            *reader = Some(ResponseReader::new(ResponseLimits {
+            let reader = ResponseReader::new(ResponseLimits {
                 head_bytes_max: 16 << 10,
                 body_bytes_max: 1 << 20,
-            }));
+            });
+            *asked = Some((stamp, reader));
             line.flush(registry)?;
         }
         Ok(())
+    }
+}
+
+impl HttpLine {
+    /// Reads what there is. Gives what is to be said again.
+    fn happened(
+        &mut self,
+        readable: Readable,
+        scratch: &mut [u8],
+        registry: &Registry,
+    ) -> io::Result<Option<Stamp>> {
+        let HttpLine {
+            line,
+            is_used,
+            asked,
+        } = self;
+        let Some(open) = line else { return Ok(None) };
+        open.socket.readable = readable;
+        let mut reusable = true;
+        let stands = open.read(scratch, registry, |bytes| {
+            let Some((_, reader)) = asked else {
+                return Err(io::Error::other("it answers what was not asked"));
+            };
+            if let Some(response) = reader.feed(bytes).map_err(io::Error::other)? {
+                (*asked, *is_used) = (None, true);
+                reusable = response.reusable;
+                check_status(&response)?;
+            }
+            Ok(())
+        })?;
+        if !stands || !reusable {
+            *line = None;
+        }
+        match asked.take() {
+            still if stands => {
+                *asked = still;
+                Ok(None)
+            }
+            // It was closed behind the last answer, which we had not heard yet when we spoke.
+            Some((stamp, reader)) if *is_used && reader.is_untouched() => Ok(Some(stamp)),
+            Some((_, mut reader)) => {
+                check_status(&reader.ended().map_err(io::Error::other)?)?;
+                Ok(None)
+            }
+            None => Ok(None),
+        }
     }
 }
 
@@ -194,18 +288,22 @@ impl Line {
         Ok(())
     }
 
+    /// Reads what there is; does the connection still stand?
     fn read(
         &mut self,
         scratch: &mut [u8],
         registry: &Registry,
         mut take: impl FnMut(&[u8]) -> io::Result<()>,
-    ) -> io::Result<()> {
-        self.socket.readable = Readable::Ready;
+    ) -> io::Result<bool> {
         if self.socket.blocked {
             self.socket.unblock(registry)?;
         }
         loop {
-            match self.socket.take(scratch)? {
+            let taken = match self.socket.take(scratch) {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Taken::End,
+                taken => taken?,
+            };
+            match taken {
                 Taken::Bytes { n, more } => {
                     take(scratch.get(..n).unwrap_or_default())?;
                     if !more {
@@ -213,10 +311,11 @@ impl Line {
                     }
                 }
                 Taken::Nothing => break,
-                Taken::End => return Err(io::Error::other("it closed the connection")),
+                Taken::End => return Ok(false),
             }
         }
-        self.flush(registry)
+        self.flush(registry)?;
+        Ok(true)
     }
 }
 
@@ -231,18 +330,15 @@ fn check_replies(reader: &mut ReplyReader) -> io::Result<()> {
     }
 }
 
-fn check_response(reader: &mut Option<ResponseReader>, bytes: &[u8]) -> io::Result<()> {
-    let Some(response) = reader else {
-        return Err(io::Error::other("it answers what was not asked"));
-    };
-    let Some(response) = response.feed(bytes).map_err(io::Error::other)? else {
-        return Ok(());
-    };
-    *reader = None;
+fn check_status(response: &Response) -> io::Result<()> {
     match response.status {
         200..=299 => Ok(()),
         status => Err(io::Error::other(format!("it answers {status}"))),
     }
+}
+
+fn too_fast() -> io::Error {
+    io::Error::other("it takes fewer messages a second than are due, and ever more wait for it")
 }
 
 fn greet(out: &mut Vec<u8>, redis: &Redis) {
@@ -260,24 +356,31 @@ fn greet(out: &mut Vec<u8>, redis: &Redis) {
 
 fn redis_stream(redis: &Redis) -> io::Result<Stream> {
     match &redis.address {
-        RedisAddress::Tcp { host, port } => {
-            tcp(std::net::TcpStream::connect((host.as_str(), *port))?)
-        }
+        RedisAddress::Tcp { host, port } => tcp((host.as_str(), *port)),
         RedisAddress::Unix(path) => unix(std::os::unix::net::UnixStream::connect(path)?),
     }
 }
 
 fn stream(address: &Address) -> io::Result<Stream> {
     match address {
-        Address::Tcp(address) => tcp(std::net::TcpStream::connect(address)?),
+        Address::Tcp(address) => tcp(address),
         Address::Unix(path) => unix(std::os::unix::net::UnixStream::connect(path)?),
     }
 }
 
-fn tcp(stream: std::net::TcpStream) -> io::Result<Stream> {
-    stream.set_nodelay(true)?;
-    stream.set_nonblocking(true)?;
-    Ok(Stream::Tcp(TcpStream::from_std(stream)))
+fn tcp(to: impl ToSocketAddrs) -> io::Result<Stream> {
+    let mut failed = io::Error::other("it has no address");
+    for to in to.to_socket_addrs()? {
+        match std::net::TcpStream::connect_timeout(&to, CONNECT_TIMEOUT) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                stream.set_nonblocking(true)?;
+                return Ok(Stream::Tcp(TcpStream::from_std(stream)));
+            }
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 fn unix(stream: std::os::unix::net::UnixStream) -> io::Result<Stream> {

@@ -6,10 +6,11 @@ use std::time::Duration;
 use mio::{Events, Poll};
 
 use super::dial;
-use super::frames::{self, Kind};
+use super::frames::{self, Inbox, Kind};
+use super::handshake;
 use super::ledger::{Ears, Ledger};
 use super::message::{Messages, Stamp};
-use super::plan::{Dealt, Plan, Target, Work, fill};
+use super::plan::{Dealt, Plan, Work, fill};
 use super::source;
 use crate::net::clock::Clock;
 use crate::net::socket::{Readable, Socket, Taken};
@@ -17,10 +18,7 @@ use crate::peer::PeerId;
 use crate::tick::Tick;
 use crate::wire::ws::accept;
 
-const HEAD_BYTES_MAX: usize = 16 << 10;
 const SCRATCH_BYTES: usize = 256 << 10;
-/// RFC 6455 1.3's example: it has to be random for the sake of caches, and there is none here.
-const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 /// All clients.
 pub(super) struct Swarm {
@@ -53,8 +51,9 @@ struct Connection {
     socket: Socket,
     dealt: Dealt,
     state: State,
-    /// Bytes of an unfinished head or frame.
-    held: Vec<u8>,
+    /// Of the answer to the handshake, while it is not whole.
+    head: Vec<u8>,
+    inbox: Inbox,
     /// What could not be written yet.
     out: Vec<u8>,
 }
@@ -73,14 +72,10 @@ enum State {
 
 impl Swarm {
     pub(super) fn new(plan: &Plan) -> io::Result<Swarm> {
-        let channels = match plan.work {
-            Work::Publish { .. } => plan.connections,
-            _ => plan.channels,
-        };
         Ok(Swarm {
             poll: Poll::new()?,
-            ledger: Ledger::new(channels),
-            messages: Messages::new(plan.size),
+            ledger: Ledger::new(plan.channels()),
+            messages: Messages::new(plan.size, fastrand::u32(..)),
             scratch: vec![0; SCRATCH_BYTES],
             open: 0,
             opening: 0,
@@ -91,7 +86,7 @@ impl Swarm {
             silent: false,
             clock: Clock::start(),
             plan: plan.clone(),
-            accept: accept(KEY.as_bytes()),
+            accept: accept(handshake::KEY.as_bytes()),
             connections: Vec::new(),
             generation: 0,
         })
@@ -102,15 +97,16 @@ impl Swarm {
         self.clock.now().since(Tick::ZERO).as_micros() as u64
     }
 
-    /// Waits for events, at most so long, and deals with them. Those of publishers are left to the caller.
+    /// Waits for events, at most so long, and deals with them; were there any? Those of publishers are left to the
+    /// caller.
     pub(super) fn turn(
         &mut self,
         events: &mut Events,
         timeout: Duration,
-        mut publisher: impl FnMut(&mut Swarm, u32) -> io::Result<()>,
-    ) -> io::Result<()> {
+        mut publisher: impl FnMut(&mut Swarm, u32, Readable),
+    ) -> io::Result<bool> {
         match self.poll.poll(events, Some(timeout)) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
             other => other?,
         }
         for event in events.iter() {
@@ -118,25 +114,28 @@ impl Swarm {
                 index: event.token().0 as u32,
                 generation: (event.token().0 >> 32) as u32,
             };
+            // An end that comes with the last bytes is no event of its own.
+            let readable = match event.is_read_closed() {
+                true => Readable::Closed,
+                false => Readable::Ready,
+            };
             if id.index >= source::FIRST {
-                publisher(self, id.index)?;
+                publisher(self, id.index, readable);
             } else {
-                self.happened(id);
+                self.happened(id, readable);
             }
         }
-        Ok(())
+        Ok(!events.is_empty())
     }
 
     /// Begins to open one client more; `deaf` ones will not read once they are open.
     pub(super) fn begin(&mut self, deaf: bool) -> io::Result<()> {
-        let index = match self.connections.iter().position(Option::is_none) {
-            Some(index) if self.churn => index,
-            _ => {
-                self.connections.push(None);
-                self.connections.len() - 1
-            }
-        };
-        self.begin_at(index, deaf)
+        self.connections.push(None);
+        let begun = self.begin_at(self.connections.len() - 1, deaf);
+        if begun.is_err() {
+            self.connections.pop();
+        }
+        begun
     }
 
     fn begin_at(&mut self, index: usize, deaf: bool) -> io::Result<()> {
@@ -146,7 +145,7 @@ impl Swarm {
             index: number,
             generation: self.generation,
         };
-        let stream = dial::connect(&self.plan.target.address, number, self.churn, deaf)?;
+        let stream = dial::connect(&self.plan, number, self.churn, deaf)?;
         let since = self.now();
         let socket = Socket::connecting(id, stream, self.poll.registry())?;
         self.opening += 1;
@@ -155,14 +154,15 @@ impl Swarm {
                 socket,
                 dealt: self.plan.channels_of(number),
                 state: State::Connecting { since },
-                held: Vec::new(),
+                head: Vec::new(),
+                inbox: Inbox::default(),
                 out: Vec::new(),
             });
         }
         Ok(())
     }
 
-    fn happened(&mut self, id: PeerId) {
+    fn happened(&mut self, id: PeerId, readable: Readable) {
         let index = id.index as usize;
         // Taken out while it is worked on: the ledger and the scratch buffer are this struct's, too.
         let Some(mut connection) = self.connections.get_mut(index).and_then(Option::take) else {
@@ -172,6 +172,7 @@ impl Swarm {
             self.put_back(index, connection);
             return;
         }
+        connection.socket.readable = readable;
         match self.work(&mut connection) {
             Ok(true) => self.put_back(index, connection),
             Ok(false) => {
@@ -224,32 +225,17 @@ impl Swarm {
                 Some(stands) => stands?,
             }
             connection.state = State::Upgrading { since };
-            connection.out.extend(self.request(connection.dealt));
+            let request = handshake::request(&self.plan, connection.dealt);
+            connection.out.extend_from_slice(request.as_bytes());
         }
         if connection.socket.blocked {
             connection.socket.unblock(self.poll.registry())?;
         }
         self.flush(connection)?;
-        connection.socket.readable = Readable::Ready;
         let mut scratch = std::mem::take(&mut self.scratch);
         let read = self.read(connection, &mut scratch);
         self.scratch = scratch;
         read
-    }
-
-    fn request(&self, dealt: Dealt) -> Vec<u8> {
-        let Target { host, path, .. } = &self.plan.target;
-        let path = fill(path, dealt);
-        let mut request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n",
-        );
-        for header in &self.plan.headers {
-            request += &fill(header, dealt);
-            request += "\r\n";
-        }
-        request += "\r\n";
-        request.into_bytes()
     }
 
     fn flush(&self, connection: &mut Connection) -> io::Result<()> {
@@ -269,7 +255,8 @@ impl Swarm {
 
     fn read(&mut self, connection: &mut Connection, scratch: &mut [u8]) -> io::Result<bool> {
         while !matches!(connection.state, State::Deaf) {
-            match connection.socket.take(scratch)? {
+            let taken = connection.socket.take(scratch);
+            match taken.map_err(in_words)? {
                 Taken::Nothing => break,
                 Taken::End => return Err(io::Error::other("the gateway closed the connection")),
                 Taken::Bytes { n, more } => {
@@ -296,23 +283,12 @@ impl Swarm {
         let State::Upgrading { since } = connection.state else {
             return Ok(true);
         };
-        connection.held.extend_from_slice(bytes);
-        let held = std::mem::take(&mut connection.held);
-        let Some(end) = held.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
-            if held.len() > HEAD_BYTES_MAX {
-                return Err(io::Error::other("the answer to the handshake does not end"));
-            }
-            connection.held = held;
+        connection.head.extend_from_slice(bytes);
+        let head = std::mem::take(&mut connection.head);
+        let Some(end) = handshake::judge(&head, &self.accept).map_err(io::Error::other)? else {
+            connection.head = head;
             return Ok(true);
         };
-        let (head, rest) = held.split_at(end + 4);
-        let head = String::from_utf8_lossy(head);
-        let first = head.lines().next().unwrap_or_default();
-        if first.split(' ').nth(1) != Some("101") || !head.contains(&self.accept) {
-            return Err(io::Error::other(format!(
-                "the handshake is answered with {first:?}"
-            )));
-        }
         self.handshakes += 1;
         self.opening -= 1;
         if self.churn {
@@ -331,7 +307,7 @@ impl Swarm {
             return Ok(true);
         }
         connection.state = State::Open(self.ledger.joined(connection.dealt));
-        self.hear(connection, rest)?;
+        self.hear(connection, head.get(end..).unwrap_or_default())?;
         Ok(true)
     }
 
@@ -339,7 +315,7 @@ impl Swarm {
         let now = self.now();
         let Connection {
             state: State::Open(ears),
-            held,
+            inbox,
             out,
             socket,
             ..
@@ -349,8 +325,8 @@ impl Swarm {
         };
         let (ledger, messages) = (&mut self.ledger, &self.messages);
         let own = matches!(self.plan.work, Work::Publish { .. });
-        let (mut closed, mut answered) = (false, 0);
-        frames::each(held, bytes, |kind, payload| match kind {
+        let (mut closed, mut answered) = (None, 0);
+        let whole = inbox.take(bytes, |kind, payload| match kind {
             Kind::Message => match messages.recognise(payload) {
                 Some(Ok(stamp)) => answered += u32::from(ledger.heard(ears, stamp, now)),
                 Some(Err(_)) => ledger.sums.corrupt += 1,
@@ -359,11 +335,11 @@ impl Swarm {
             },
             Kind::Ping => frames::masked(out, 0x8a, payload),
             Kind::Pong => {}
-            Kind::Close => closed = true,
-        })
-        .map_err(io::Error::other)?;
-        if closed {
-            return Err(io::Error::other("the gateway said Close"));
+            Kind::Close => closed = Some(frames::close_in_words(payload)),
+        });
+        whole.map_err(io::Error::other)?;
+        if let Some(why) = closed {
+            return Err(io::Error::other(why));
         }
         if own && answered > 0 {
             self.answered.push((socket.id.index, answered));
@@ -402,5 +378,13 @@ impl Swarm {
                 self.ledger.settle(ears);
             }
         }
+    }
+}
+
+/// A reset is the gateway's doing, and has to say so.
+fn in_words(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset => io::Error::other("the gateway reset the connection"),
+        _ => error,
     }
 }

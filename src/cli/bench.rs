@@ -1,15 +1,26 @@
 //! `ws4redis bench`.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, Subcommand};
-use ws4redis::bench::plan::{CHANNELS, Pace, Plan, Target, Through, Work};
-use ws4redis::bench::{self, Moment, message};
+use serde_json::json;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use ws4redis::bench::message::{self, CHANNELS_MAX};
+use ws4redis::bench::plan::{Pace, Plan, Through, Work};
+use ws4redis::bench::target::Target;
+use ws4redis::bench::{self, BenchError, Moment, Report, Verdict};
 use ws4redis::config::values::duration;
 
 use super::arguments::PUBLISHERS;
 use super::{Failure, settings};
+
+const CLIENTS_MAX: u32 = 10_000_000;
+const TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// `bench`.
 #[derive(Debug, Args)]
@@ -47,7 +58,7 @@ pub(super) enum Mode {
         #[command(flatten)]
         clients: Clients,
         /// Messages of each client under way at a time
-        #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long, default_value_t = 1, value_name = "N", value_parser = count(1_000))]
         window: u32,
     },
     /// Fan out without and then with clients that never read
@@ -58,7 +69,7 @@ pub(super) enum Mode {
         #[command(flatten)]
         publisher: Publisher,
         /// How many of them
-        #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long, default_value_t = 100, value_name = "N", value_parser = count(CLIENTS_MAX))]
         slow: u32,
     },
 }
@@ -66,26 +77,31 @@ pub(super) enum Mode {
 /// Who connects.
 #[derive(Debug, Args)]
 pub(super) struct Clients {
-    /// Where: ws://host:port/path?flags or unix:/socket:/path?flags; {channel} becomes the channel's number, {channels} those of all of the client's channels
+    /// Where: ws://host:port/path?flags or unix:/socket:/path?flags; {channel} becomes the channel's number,
+    /// {channels} those of all of the client's channels
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// Clients
-    #[arg(long, short, default_value_t = 1_000, value_name = "N", value_parser = many())]
+    /// Clients; `connect` has --concurrency instead
+    #[arg(long, short, default_value_t = 1_000, value_name = "N", value_parser = count(CLIENTS_MAX))]
     connections: u32,
-    /// Channels, dealt out to the clients in turn; with more than clients {channels} must be somewhere
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = many())]
+    /// Channels, dealt out to the clients in turn; with more than clients {channels} must be somewhere; in `publish`
+    /// each client has its own
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = count(CHANNELS_MAX))]
     channels: u32,
     /// Bytes of a message
     #[arg(long, default_value_t = 128, value_name = "BYTES", value_parser = size)]
     size: usize,
     /// Handshakes at a time
-    #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = count(CLIENTS_MAX))]
     concurrency: u32,
+    /// Clients from one source address; of a gateway on 127.0.0.1 the next ones come from 127.0.0.2, and so on
+    #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = count(64_000))]
+    per_address: u32,
     /// How long it is measured, such as 10s
-    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = time_of_some)]
     duration: Duration,
     /// How long it runs before that
-    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = duration)]
+    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = time)]
     warm_up: Duration,
     /// The gateway's process here, to measure its CPU time and memory
     #[arg(long)]
@@ -97,7 +113,7 @@ pub(super) struct Clients {
     #[arg(long, value_name = "TEXT")]
     hello: Option<String>,
     /// For other gateways: how long they are given between the last handshake and the first message
-    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = duration)]
+    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = time)]
     settle: Duration,
     /// Never sleep, so that the gateway need not wake the benchmark up, which counts as the gateway's CPU time
     #[arg(long)]
@@ -115,7 +131,7 @@ pub(super) struct Publisher {
     #[arg(long, value_name = "N", conflicts_with = "window", value_parser = rate)]
     rate: Option<f64>,
     /// Messages under way at a time; the next one waits for the slowest client
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = count(1_000_000))]
     window: u32,
     /// Draw the channel of each message, from this seed, instead of taking turns
     #[arg(long, value_name = "SEED")]
@@ -127,7 +143,7 @@ pub(super) struct Publisher {
     #[arg(long, value_name = "URL", conflicts_with = "publish_channel")]
     post: Option<String>,
     /// Connections that POST
-    #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = count(1_000))]
     publishers: u32,
 }
 
@@ -138,8 +154,9 @@ Examples:
   ws4redis bench idle --connections 10000 --duration 1m --pid 4711
 
 Every connection checks what it hears; a message lost, twice, out of order or
-changed ends it with 1. Nothing but loopback should be measured without
-asking whoever owns the network.";
+changed is a fault, and the exit status 1. Ctrl-C ends it with what was measured until then.
+Nothing but loopback should be measured without asking whoever owns the
+network.";
 
 const FANOUT: &str = "\
 Examples:
@@ -158,7 +175,10 @@ Example:
 
 const PUBLISH: &str = "\
 Example:
-  ws4redis bench publish --connections 200";
+  ws4redis bench publish --connections 200
+
+The gateway ends a client that says more than --messages-per-second-max; with
+few clients it has to be higher than its default.";
 
 const SLOW: &str = "\
 Example:
@@ -196,6 +216,7 @@ pub(super) fn run(bench: Bench, matches: &ArgMatches) -> Result<(), Failure> {
         channels: clients.channels,
         size: clients.size,
         concurrency: clients.concurrency,
+        per_address: clients.per_address,
         headers: clients.headers,
         hello: clients.hello,
         settle: clients.settle,
@@ -205,52 +226,57 @@ pub(super) fn run(bench: Bench, matches: &ArgMatches) -> Result<(), Failure> {
         duration: clients.duration,
         work,
     };
-    names_all_channels(&plan)?;
+    plan.check()
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let report = measure(&plan);
+    let text = match &report {
+        Ok(report) if clients.json => serde_json::to_string(report).map(|json| json + "\n"),
+        Ok(report) => Ok(report.to_string()),
+        // Whoever reads JSON gets some in any case.
+        Err(error) if clients.json => Ok(format!(
+            "{}\n",
+            json!({ "verdict": Verdict::Failed, "error": error.to_string() })
+        )),
+        Err(_) => Ok(String::new()),
+    };
+    let text = text.map_err(|error| Failure::Failed(error.to_string()))?;
+    let verdict = match report {
+        Ok(report) if report.verdict == Verdict::Clean => Ok(()),
+        Ok(_) => Err(Failure::Negative),
+        Err(error) => Err(Failure::Failed(error.to_string())),
+    };
+    match stdout().write_all(text.as_bytes()).map_err(Failure::output) {
+        // The verdict stands even if nobody reads how it came about.
+        Ok(()) | Err(Failure::BrokenPipe) => verdict,
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Shows how it goes, if somebody watches, and ends it at Ctrl-C; a second one ends the process.
+fn measure(plan: &Plan) -> Result<Report, BenchError> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_default(signal, Arc::clone(&interrupted))?;
+        flag::register(signal, Arc::clone(&interrupted))?;
+    }
     let shows = stderr().is_terminal();
-    let report = bench::run(&plan, |moment| {
+    let things = match plan.work {
+        Work::Connect => "handshakes",
+        _ => "deliveries",
+    };
+    let report = bench::run(plan, |moment| {
         if shows {
-            show(moment);
+            show(moment, things);
+        }
+        match interrupted.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
         }
     });
     if shows {
         let _ = write!(stderr(), "\r\x1b[K");
     }
-    let report = report.map_err(|error| Failure::Failed(error.to_string()))?;
-    let text = if clients.json {
-        let text =
-            serde_json::to_string(&report).map_err(|error| Failure::Failed(error.to_string()))?;
-        format!("{text}\n")
-    } else {
-        report.to_string()
-    };
-    stdout()
-        .write_all(text.as_bytes())
-        .map_err(Failure::output)?;
-    if report.is_clean() {
-        Ok(())
-    } else {
-        Err(Failure::Negative)
-    }
-}
-
-/// A client with several channels must be able to say which.
-fn names_all_channels(plan: &Plan) -> Result<(), Failure> {
-    let mut templates = [&plan.target.path]
-        .into_iter()
-        .chain(&plan.headers)
-        .chain(&plan.hello);
-    let is_dealt = !matches!(plan.work, Work::Publish { .. } | Work::Connect);
-    if !is_dealt
-        || plan.channels <= plan.connections
-        || templates.any(|text| text.contains(CHANNELS))
-    {
-        return Ok(());
-    }
-    Err(Failure::Usage(format!(
-        "--channels {} is more than --connections {}: then a client has several, and \
-         {CHANNELS} in --url, --header or --hello is where it names them",
-        plan.channels, plan.connections
-    )))
+    report
 }
 
 /// Where the gateway listens unless told otherwise.
@@ -295,24 +321,40 @@ fn fanout(publisher: Publisher, slow: u32, flags: &ArgMatches) -> Result<Work, F
     })
 }
 
-/// One line that is written over and over.
-fn show(moment: Moment) {
+/// One line that is written over and over. A narrow terminal is told to cut it off (DECAWM): what it wraps would stay.
+fn show(moment: Moment, things: &str) {
     let text = match moment {
         Moment::Opening { open, of } => format!("connecting: {open} of {of}"),
         Moment::WarmingUp => "warming up".to_owned(),
-        Moment::Measuring { since, of, count } => format!(
-            "measuring: {:.0} of {:.0} s, {count} so far",
-            since.as_secs_f64(),
-            of.as_secs_f64()
-        ),
+        Moment::Measuring { since, of, count } => {
+            let (since, of) = (since.as_secs_f64(), of.as_secs_f64());
+            match count {
+                0 => format!("measuring: {since:.1} of {of:.1} s"),
+                _ => format!("measuring: {since:.1} of {of:.1} s, {count} {things}"),
+            }
+        }
         Moment::Landing { in_flight } => format!("waiting for the last {in_flight} messages"),
     };
     // Nobody is left to be told that it cannot be written.
-    let _ = write!(stderr(), "\r\x1b[K{text}");
+    let _ = write!(stderr(), "\r\x1b[K\x1b[?7l{text}\x1b[?7h");
 }
 
-fn many() -> clap::builder::RangedI64ValueParser<u32> {
-    clap::value_parser!(u32).range(1..=10_000_000)
+fn count(max: u32) -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=i64::from(max))
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    match duration(text).map_err(|error| error.to_string())? {
+        time if time <= TIME_MAX => Ok(time),
+        _ => Err("must be at most a day".to_owned()),
+    }
+}
+
+fn time_of_some(text: &str) -> Result<Duration, String> {
+    match time(text)? {
+        Duration::ZERO => Err("must be more than nothing".to_owned()),
+        time => Ok(time),
+    }
 }
 
 fn size(text: &str) -> Result<usize, String> {

@@ -1,5 +1,6 @@
 //! `ws4redis bench`: against our own gateway, where all is well, and against one that does everything wrong.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
@@ -68,6 +69,52 @@ fn fan_out_through_our_gateway_loses_nothing_at_any_pace_and_says_what_it_cost()
         assert!(0.0 < p50 && p50 <= last, "{report}");
         assert_eq!(report["handshakes"], 20);
     }
+}
+
+#[test]
+fn every_key_of_the_json_is_in_the_document_and_none_is_there_that_is_not() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis, &[]);
+    let run = bench(
+        "fanout",
+        &gateway,
+        "subscribe-broadcast",
+        &["--redis", &redis.unix_url()],
+    );
+    let mut keys = BTreeSet::new();
+    collect_keys(&report(&run), &mut keys);
+    let text = std::fs::read_to_string("docs/bench.md").unwrap();
+    let (_, table) = text.split_once("| Key | is |").unwrap();
+    let quoted = table.split('`').skip(1).step_by(2);
+    let documented = quoted.filter(|word| !["slow", "idle", "--pid"].contains(word));
+    assert_eq!(keys, documented.map(str::to_owned).collect());
+}
+
+fn collect_keys(value: &Value, keys: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                keys.insert(key.clone());
+                collect_keys(value, keys);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect_keys(value, keys)),
+        _ => {}
+    }
+}
+
+#[test]
+fn what_the_benchmark_spends_with_looking_is_not_its_cost() {
+    let redis = Redis::start();
+    let gateway = Gateway::start(&redis, &[]);
+    let more = ["--redis", &redis.unix_url(), "--rate=20", "--awake"];
+    let report = report(&bench("fanout", &gateway, "subscribe-broadcast", &more));
+    let phase = &report["phases"][0];
+    let (own, seconds) = (&phase["own_cpu_seconds"], &phase["seconds"]);
+    assert!(
+        own.as_f64().unwrap() < 0.5 * seconds.as_f64().unwrap(),
+        "{report}"
+    );
 }
 
 #[test]
@@ -187,7 +234,7 @@ fn start_faulty() -> (String, String) {
         let accept = ws4redis::wire::ws::accept(key.as_bytes());
         write!(
             client,
-            "HTTP/1.1 101 \r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+            "HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
         )
         .unwrap();
         relay(publishers.accept().unwrap().0, client);
@@ -233,7 +280,7 @@ fn what_cannot_be_measured_is_said_in_a_line() {
         (
             &["--url", "ws://127.0.0.1:1/"][..],
             1,
-            "only 0 of 20 clients could be opened",
+            "only 0 of 20 clients could be opened at 127.0.0.1:1: ",
         ),
         (&["--url", "wss://localhost/ws/a"], 2, "TLS"),
         (&["--url", "localhost/ws/a"], 2, "must begin with ws://"),
@@ -242,7 +289,7 @@ fn what_cannot_be_measured_is_said_in_a_line() {
             1,
             "cannot measure process 4294967295",
         ),
-        (&["--size", "3"], 2, "must be from 48"),
+        (&["--size", "3"], 2, "must be from 32"),
         (
             &["--header", "no colon"],
             2,

@@ -2,6 +2,7 @@
 
 mod bench; // it measures, and finds faults
 mod check; // what it asks Redis, and what it says
+mod enemies; // bench, against gateways that do wrong
 mod listen; // the WebSocket client
 mod nginx; // check --nginx
 mod publish; // publish and fetch
