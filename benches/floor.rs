@@ -16,10 +16,11 @@
     reason = "a floor that cannot go on says where; its items are private"
 )]
 
-use std::collections::HashMap;
 use std::io::{self, Read, Write};
+use std::mem;
 use std::os::fd::OwnedFd;
 
+use foldhash::{HashMap, HashMapExt};
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token};
@@ -62,6 +63,8 @@ struct Floor {
     members: Vec<Vec<usize>>,
     coalesce: bool,
     scratch: Vec<u8>,
+    /// What one read brought, by the number of the channel; empty, but it keeps its memory.
+    batch: Vec<(usize, Vec<u8>)>,
 }
 
 fn main() {
@@ -104,6 +107,7 @@ impl Floor {
             members: Vec::new(),
             coalesce,
             scratch: vec![0; 256 << 10],
+            batch: Vec::new(),
         }
     }
 
@@ -134,12 +138,11 @@ impl Floor {
                 .registry()
                 .register(stream.source(), Token(index), Interest::READABLE)
                 .unwrap();
+            // What it sent may be there already: registering makes an event of that.
             self.clients[index] = Some(Client {
                 stream,
                 head: Some(Vec::new()),
             });
-            // What it sent may be there already, and the event for it is not lost: it is read in any case.
-            self.read(index);
         }
     }
 
@@ -210,29 +213,35 @@ impl Floor {
                 Err(error) => panic!("Redis: {error}"),
             };
             self.reader.feed(&self.scratch[..n]);
-            let mut batch: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+            let mut batch = mem::take(&mut self.batch);
             while let Some(incoming) = self.reader.pull().unwrap() {
                 let resp::Incoming::Message { channel, payload } = incoming else {
                     continue;
                 };
+                let Some(&number) = self.channels.get(channel) else {
+                    continue;
+                };
                 let frame = ws::message(payload);
                 match batch.last_mut() {
-                    Some((last, frames)) if self.coalesce && last == channel => {
+                    Some((last, frames)) if self.coalesce && *last == number => {
                         frames.extend_from_slice(&frame);
                     }
-                    _ => batch.push((channel.to_vec(), frame.to_vec())),
+                    // Not a copy: nobody else has it.
+                    _ => batch.push((number, frame.into())),
                 }
             }
-            for (channel, frames) in batch {
-                self.send(&channel, &frames);
+            for (number, frames) in batch.drain(..) {
+                self.send(number, &frames);
+            }
+            self.batch = batch;
+            if n < self.scratch.len() {
+                // Whatever comes after a short read is an event.
+                return;
             }
         }
     }
 
-    fn send(&mut self, channel: &[u8], frames: &[u8]) {
-        let Some(&number) = self.channels.get(channel) else {
-            return;
-        };
+    fn send(&mut self, number: usize, frames: &[u8]) {
         let mut slow = Vec::new();
         for &index in &self.members[number] {
             let client = self.clients[index].as_mut().unwrap();

@@ -68,6 +68,11 @@ pub const IDENTITY_BYTES: usize = 64 + 8 * GROUPS_MAX;
 pub const PROCESS_BYTES: usize = 16 << 20;
 /// What a further worker takes of that: a stack, as far as it is used, scratch and cork buffers, an allocator's arena.
 pub const WORKER_BYTES: usize = 2 << 20;
+/// Descriptors that are not sessions: listeners, Redis, epoll, logs, names being looked up, admin connections.
+pub const OTHER_DESCRIPTORS: u64 = 256;
+/// Of those, what no client gets, whatever is not accounted for: each worker's way to Redis and to a name server, its
+/// event loop, and the operator's.
+pub const RESERVED_DESCRIPTORS: u64 = 16;
 
 /// The bounds that an operator may set. Field names are the keys of the `[limits]` table.
 #[derive(Debug, Clone, PartialEq, Eq)]

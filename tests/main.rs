@@ -18,6 +18,8 @@ mod world; // the gateway without sockets: clients, a Redis and a clock
 
 // The house checks itself.
 mod documents; // what the documents say
+mod gate; // what the instruction gate says of a count
+mod peers; // what the comparison with other gateways claims
 mod tidy; // who may name whom, and sizes
 
 // The wire floor.

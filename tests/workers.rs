@@ -5,12 +5,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::process::Signal;
 use ws4redis::config::Listen;
+use ws4redis::net::{Handle, ServeError};
 use ws4redis::{Ask, Config, Gateway as Library, RedisSubscriber, Subscriber, SubscriberChannels};
 
 use crate::cli::run_in;
@@ -19,7 +19,7 @@ use crate::support::gateway::{Gateway, free_address};
 use crate::support::http;
 use crate::support::redis::Redis;
 use crate::support::resp::Reply;
-use crate::support::stream::Address;
+use crate::support::stream::{Address, Stream};
 use crate::support::wait::{self, Deadline, PATIENCE};
 
 /// How many sessions each of the two has.
@@ -324,43 +324,105 @@ impl Subscriber for Bomb {
     }
 }
 
+/// Whoever asks for `mud` at a further worker is never answered, nor is anybody else there.
+struct Mud;
+
+impl Subscriber for Mud {
+    fn channels(&self, ask: &Ask) -> SubscriberChannels {
+        let worker = thread::current().name().map(str::to_owned);
+        while ask.facility == "mud" && worker.as_deref() == Some("worker-1") {
+            thread::park();
+        }
+        RedisSubscriber.channels(ask)
+    }
+}
+
+/// A gateway in this process, and what became of it.
+struct Serving {
+    clients: Address,
+    admin: Address,
+    handle: Handle,
+    thread: JoinHandle<Result<(), ServeError>>,
+}
+
+impl Serving {
+    /// Starts it with three workers, and waits until it is ready.
+    fn start(subscriber: impl Subscriber + 'static) -> Serving {
+        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+        let config = Config {
+            listen: vec![Listen::Tcp(any)],
+            admin: Some(any),
+            embedded: Some(any),
+            workers: 3,
+            ..Config::default()
+        };
+        let gateway = Library::bind(config, Box::new(subscriber)).unwrap();
+        let bound = gateway.bound().clone();
+        let Listen::Tcp(clients) = bound.clients[0] else {
+            panic!("a TCP address was asked for")
+        };
+        let admin = Address::Tcp(bound.admin.unwrap());
+        let handle = gateway.handle();
+        let thread = thread::spawn(move || gateway.run());
+        wait::until("it is ready", || {
+            let ready = http::get(&admin, "/readyz").ok()?;
+            (ready.status == 200).then_some(())
+        });
+        Serving {
+            clients: Address::Tcp(clients),
+            admin,
+            handle,
+            thread,
+        }
+    }
+
+    /// Asks for a facility and does not wait for the answer. The connection is whoever's chance gives it to.
+    fn ask_for(&self, facility: &str) -> Option<Stream> {
+        let mut stream = Stream::connect(&self.clients).ok()?;
+        let request = format!(
+            "GET /ws/{facility} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).ok()?;
+        Some(stream)
+    }
+}
+
 #[test]
 fn a_worker_that_dies_ends_the_gateway_with_an_error() {
-    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-    let config = Config {
-        listen: vec![Listen::Tcp(any)],
-        admin: Some(any),
-        embedded: Some(any),
-        workers: 3,
-        ..Config::default()
-    };
-    let (tell, told) = mpsc::channel();
-    let serving = thread::spawn(move || {
-        let gateway = Library::bind(config, Box::new(Bomb)).unwrap();
-        tell.send(gateway.bound().clone()).unwrap();
-        gateway.run()
-    });
-    let bound = told.recv().unwrap();
-    let Listen::Tcp(clients) = bound.clients[0] else {
-        panic!("a TCP address was asked for")
-    };
-    let (clients, admin) = (Address::Tcp(clients), Address::Tcp(bound.admin.unwrap()));
-    wait::until("it is ready", || {
-        let ready = http::get(&admin, "/readyz").ok()?;
-        (ready.status == 200).then_some(())
-    });
-    let request = "GET /ws/bomb HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let gateway = Serving::start(Bomb);
     wait::until("it has ended", || {
-        if let Ok(mut stream) = crate::support::stream::Stream::connect(&clients) {
-            let _ = stream.write_all(request.as_bytes());
-        }
-        serving.is_finished().then_some(())
+        gateway.ask_for("bomb");
+        gateway.thread.is_finished().then_some(())
     });
-    let error = serving.join().unwrap().unwrap_err();
+    let error = gateway.thread.join().unwrap().unwrap_err();
     assert_eq!(error.to_string(), "worker 1 is gone: it panicked");
-    // The healthy one ends too.
+    // The healthy ones end too.
     wait::until("nobody listens any more", || {
-        crate::support::stream::Stream::connect(&clients).err()
+        Stream::connect(&gateway.clients).err()
     });
+}
+
+#[test]
+fn a_worker_that_is_stuck_is_told_of_and_keeps_nobody_from_ending() {
+    let gateway = Serving::start(Mud);
+    let mut asked = Vec::new();
+    let told = wait::until("it is told of", || {
+        if asked.len() < 50 {
+            asked.push(gateway.ask_for("mud"));
+        }
+        let told = http::get(&gateway.admin, "/healthz").ok()?;
+        (told.status == 503).then_some(told)
+    });
+    assert_eq!(told.body, "a worker's loop does not turn\n");
+    drop(asked);
+    gateway.handle.drain();
+    wait::until("it has ended", || {
+        gateway.thread.is_finished().then_some(())
+    });
+    let error = gateway.thread.join().unwrap().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "worker 1 is gone: its loop does not turn"
+    );
 }

@@ -16,13 +16,15 @@ pub struct Figures {
 }
 
 /// What a count is, beside its figure.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Same,
     Cheaper,
     Dearer,
     /// A figure was raised, or is new, and nobody has said why.
     Unexplained,
+    /// There is no figure.
+    Missing,
 }
 
 impl Verdict {
@@ -32,7 +34,13 @@ impl Verdict {
             Verdict::Cheaper => "  cheaper: make bench-gate ACCEPT=1 keeps it so",
             Verdict::Dearer => "  FAILS: more than 3 % dearer",
             Verdict::Unexplained => "  FAILS: no reason is given",
+            Verdict::Missing => "  FAILS: no figure",
         }
+    }
+
+    /// Does it count whatever the figures were taken with?
+    pub fn is_about_the_file(self) -> bool {
+        matches!(self, Verdict::Unexplained | Verdict::Missing)
     }
 }
 
@@ -47,7 +55,9 @@ impl Figures {
 
     /// The figure of a scenario, and what to say of this count.
     pub fn judge(&self, name: &str, count: f64) -> (f64, Verdict) {
-        let figure = self.figure(name);
+        let Some(figure) = self.figure(name) else {
+            return (f64::NAN, Verdict::Missing);
+        };
         let reason = self.of(name, "reason");
         let verdict = match count / figure - 1.0 {
             _ if reason.is_none_or(|reason| reason == "\"\"") => Verdict::Unexplained,
@@ -58,9 +68,17 @@ impl Figures {
         (figure, verdict)
     }
 
-    /// Makes this count the figure. One that is raised by more than is tolerated loses its reason: a person gives another.
-    pub fn accept(&mut self, name: &str, count: f64) {
-        let raised = count / self.figure(name) - 1.0 > TOLERANCE;
+    /// Makes this count the figure. One that is new, or raised by more than is tolerated, has no reason: a person gives
+    /// one. One that is the same stays, or the figures would creep, a tolerance each time, and nobody be asked why.
+    pub fn accept(&mut self, name: &str, count: f64, compiler: &str) {
+        let verdict = self.judge(name, count).1;
+        if verdict == Verdict::Same && self.are_of(compiler) {
+            return;
+        }
+        if verdict == Verdict::Missing && self.of(name, "instructions").is_none() {
+            self.text += &format!("\n[{name}]\ninstructions = {count:.1}\nreason = \"\"\n");
+            return;
+        }
         let mut here = false;
         let lines = self.text.lines().map(|line| {
             if line.starts_with('[') {
@@ -68,12 +86,22 @@ impl Figures {
             }
             match line.split_once(" = ") {
                 Some(("instructions", _)) if here => format!("instructions = {count:.1}"),
-                Some(("reason", _)) if here && raised => "reason = \"\"".to_owned(),
+                Some(("reason", _))
+                    if here && matches!(verdict, Verdict::Dearer | Verdict::Missing) =>
+                {
+                    "reason = \"\"".to_owned()
+                }
                 _ => line.to_owned(),
             }
         });
-        let text = lines.collect::<Vec<_>>().join("\n") + "\n";
-        *self = Figures::parse(text);
+        self.text = lines.collect::<Vec<_>>().join("\n") + "\n";
+    }
+
+    /// Whose figures nobody counts any more.
+    pub fn strays(&self, names: &[&str]) -> Vec<&str> {
+        let headings = self.text.lines().filter_map(|line| line.strip_prefix('['));
+        let named = headings.map(|heading| heading.trim_end_matches(']'));
+        named.filter(|name| !names.contains(name)).collect()
     }
 
     pub fn write(&mut self, compiler: &str) {
@@ -85,16 +113,16 @@ impl Figures {
         *self = Figures::parse(text);
     }
 
-    fn parse(text: String) -> Figures {
+    pub fn parse(text: String) -> Figures {
         let compiler = value(text.lines(), "compiler").expect("whose figures they are");
         let compiler = compiler.trim_matches('"').to_owned();
         Figures { text, compiler }
     }
 
-    fn figure(&self, name: &str) -> f64 {
-        let figure = self.of(name, "instructions");
-        let figure = figure.and_then(|figure| figure.parse().ok());
-        figure.unwrap_or_else(|| panic!("{PATH} has no instructions of [{name}]"))
+    fn figure(&self, name: &str) -> Option<f64> {
+        let figure: f64 = self.of(name, "instructions")?.parse().ok()?;
+        // With any other nothing would ever be dearer.
+        (figure.is_finite() && figure > 0.0).then_some(figure)
     }
 
     fn of(&self, name: &str, key: &str) -> Option<&str> {

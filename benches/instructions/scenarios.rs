@@ -50,7 +50,7 @@ const fn scenario(
     }
 }
 
-pub const SCENARIOS: [Scenario; 8] = [
+pub const SCENARIOS: [Scenario; 9] = [
     scenario(
         "delivery",
         "a delivery, one message at a time",
@@ -97,15 +97,13 @@ pub const SCENARIOS: [Scenario; 8] = [
         "handshake",
         "a client that comes and goes",
         (500, 1),
-        || {
-            let (mut world, request) = (World::new(1), handshake("f0?subscribe-broadcast"));
-            Box::new(move || {
-                let id = world.join(&request);
-                assert_eq!(world.flush(), 1);
-                world.leave(id);
-                world.flush();
-            })
-        },
+        || come_and_go(None),
+    ),
+    scenario(
+        "snapshot",
+        "a client that comes, gets a persisted message, and goes",
+        (500, 1),
+        || come_and_go(Some(MESSAGE.to_vec())),
     ),
     scenario(
         "publish",
@@ -150,3 +148,25 @@ pub const SCENARIOS: [Scenario; 8] = [
         })
     }),
 ];
+
+/// A client comes to a channel of others, whose persisted message is known.
+fn come_and_go(persisted: Option<Vec<u8>>) -> Box<dyn FnMut()> {
+    let (mut world, request) = (World::new(1), handshake("f0?subscribe-broadcast"));
+    let snapshots = u64::from(persisted.is_some());
+    // What was known when the world was made is not any more.
+    (world.persisted, world.now) = (persisted, world.now + Duration::from_secs(2));
+    let first = world.join(&request);
+    world.settle();
+    world.leave(first);
+    let round = move |world: &mut World| {
+        let id = world.join(&request);
+        assert_eq!(world.flush(), 1);
+        world.leave(id);
+        world.flush();
+    };
+    round(&mut world);
+    // A refusal would be an answer, too.
+    let tally = world.hub.tally();
+    assert_eq!((tally.opened, tally.snapshots), (3, 2 * snapshots));
+    Box::new(move || round(&mut world))
+}

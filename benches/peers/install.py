@@ -1,68 +1,50 @@
 """Installs the peers from Debian, npm, PyPI and crates.io, never into the repository, and says their versions."""
 
+import json
 import os
+import platform
 import shutil
 import subprocess
+import tomllib
+from functools import cache
 from pathlib import Path
 
-from peers import BUN, HERE, INSTALLED, ROOT
+from peers import BINARY, BUN, HERE, INSTALLED, ROOT
 
-# Each package and a file by which one sees that it is there.
-DEBIAN = {
-    "libnginx-mod-nchan": "/usr/lib/nginx/modules/ngx_nchan_module.so",
-    "golang-go": "/usr/bin/go",
-    "golang-github-gorilla-websocket-dev": "/usr/share/gocode/src/github.com/gorilla/websocket",
-    "golang-github-gomodule-redigo-dev": "/usr/share/gocode/src/github.com/gomodule/redigo",
-    "redis-server": "/usr/bin/redis-server",
-}
+GO = Path("/usr/share/gocode/src/github.com")
+PYTHON = INSTALLED / "python"
 
 
-def install():
-    """Puts everything that is measured under target/peers. Quick when it is there."""
-    missing = [package for package, sign in DEBIAN.items() if not Path(sign).exists()]
-    if missing:
-        run("apt-get", "-qq", "install", "--yes", "--no-install-recommends", *missing)
-    run("cargo", "build", "--locked", "--release", cwd=ROOT)
-    install_floor()
-    install_node()
-    python = INSTALLED / "python"
-    stamp = python / "requirements.txt"
-    if not same(HERE / "requirements.txt", stamp):
-        run("python3", "-m", "venv", str(python))
-        run(
-            str(python / "bin/pip"),
-            "install",
-            "-q",
-            "--disable-pip-version-check",
-            "-r",
-            str(HERE / "requirements.txt"),
-        )
-        shutil.copy(HERE / "requirements.txt", stamp)
-    run("cargo", "build", "--locked", "--release", cwd=HERE / "axum", CARGO_TARGET_DIR=str(INSTALLED / "axum"))
-    # Debian's packages of Go sources are a GOPATH; nothing is downloaded.
-    run(
-        "go",
-        "build",
-        "-o",
-        str(INSTALLED / "gorilla"),
-        ".",
-        cwd=HERE / "gorilla",
-        GO111MODULE="off",
-        GOPATH="/usr/share/gocode",
-        GOCACHE=str(INSTALLED / "go"),
-    )
+class Missing(Exception):
+    """What is not there, or cannot be made here."""
+
+
+def install(wanted):
+    """Puts what is `wanted` under target/peers. Quick when it is there. Says of each that is not to be had why."""
+    need({"redis-server": "redis-server", "taskset": "util-linux"})
+    run("cargo", "build", "--locked", "--release", cwd=ROOT, CARGO_TARGET_DIR=str(ROOT / "target"))
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    missing = {}
+    for names, make in MAKERS:
+        if concerned := [name for name in names if name in wanted]:
+            try:
+                make()
+            except Missing as why:
+                missing |= dict.fromkeys(concerned, f"not installed: {why}")
+    return missing
 
 
 def install_floor():
-    run("cargo", "bench", "--locked", "--bench", "floor", "--no-run", cwd=ROOT)
-    built = (ROOT / "target/release/deps").glob("floor-*")
-    newest = max((file for file in built if not file.suffix), key=lambda file: file.stat().st_mtime)
-    INSTALLED.mkdir(parents=True, exist_ok=True)
+    bench = ("cargo", "bench", "--locked", "--bench", "floor", "--no-run", "--message-format", "json")
+    said = run(*bench, cwd=ROOT, stdout=subprocess.PIPE, CARGO_TARGET_DIR=str(ROOT / "target")).stdout
+    artifacts = [json.loads(line) for line in said.splitlines()]
+    built = next(artifact["executable"] for artifact in artifacts if artifact.get("target", {}).get("name") == "floor")
     (INSTALLED / "floor").unlink(missing_ok=True)
-    shutil.copy(newest, INSTALLED / "floor")
+    shutil.copy(built, INSTALLED / "floor")
 
 
 def install_node():
+    need({"node": "nodejs", "npm": "npm"})
     node = INSTALLED / "node"
     stamp = node / "installed.json"
     if not same(HERE / "package.json", stamp):
@@ -75,52 +57,157 @@ def install_node():
         shutil.copytree(HERE / folder, node / folder, dirs_exist_ok=True)
 
 
+def install_nchan():
+    need({"/usr/lib/nginx/modules/ngx_nchan_module.so": "libnginx-mod-nchan", "nginx": "nginx"})
+
+
+def install_axum():
+    target = str(INSTALLED / "axum")
+    run("cargo", "build", "--locked", "--release", cwd=HERE / "axum", CARGO_TARGET_DIR=target)
+
+
+def install_gorilla():
+    need(
+        {
+            "go": "golang-go",
+            str(GO / "gorilla/websocket"): "golang-github-gorilla-websocket-dev",
+            str(GO / "gomodule/redigo"): "golang-github-gomodule-redigo-dev",
+        }
+    )
+    # Debian's packages of Go sources are a GOPATH; nothing is downloaded.
+    settings = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOCACHE": str(INSTALLED / "go")}
+    run("go", "build", "-o", str(INSTALLED / "gorilla"), ".", cwd=HERE / "gorilla", **settings)
+
+
+def install_python():
+    stamp = PYTHON / "requirements.txt"
+    if same(HERE / "requirements.txt", stamp) and runs(PYTHON):
+        return
+    run("python3", "-m", "venv", "--clear", str(PYTHON))
+    pip = (str(PYTHON / "bin/pip"), "install", "-q", "--disable-pip-version-check")
+    run(*pip, "-r", str(HERE / "requirements.txt"))
+    shutil.copy(HERE / "requirements.txt", stamp)
+
+
+# Which peers each of them makes.
+MAKERS = (
+    (("floor", "floor-coalesce"), install_floor),
+    (("nchan",), install_nchan),
+    (("bun", "node-ws", "socketio"), install_node),
+    (("axum",), install_axum),
+    (("gorilla",), install_gorilla),
+    (("channels", "original"), install_python),
+)
+
+
+def need(packages):
+    """Files or commands, each with the package of Debian that brings it."""
+    absent = [package for sign, package in packages.items() if not there(sign)]
+    if not absent:
+        return
+    command = ("apt-get", "-qq", "install", "--yes", "--no-install-recommends", *absent)
+    if os.geteuid() != 0:
+        raise Missing(f"say, as root: apt-get install {' '.join(absent)}")
+    run(*command)
+
+
+def there(sign):
+    # Debian keeps nginx in /usr/sbin, which is not on everybody's PATH.
+    return Path(sign).exists() or bool(shutil.which(sign, path=f"{os.environ['PATH']}:/usr/sbin"))
+
+
+def runs(environment):
+    """A copied environment has scripts that call the interpreter of another, or none."""
+    try:
+        version = said(str(environment / "bin/pip"), "--version")
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return f" {environment.resolve()}/" in version
+
+
 def same(one, other):
     return other.exists() and one.read_bytes() == other.read_bytes()
 
 
-def run(*command, cwd=None, **environment):
-    subprocess.run(command, cwd=cwd, env={**os.environ, **environment}, check=True)
-
-
-def versions():
-    """What stands in the document, each in its own words."""
-    pip = INSTALLED / "python/bin/pip"
-
-    def package(name):
-        return said("node", "-p", f"require('{INSTALLED}/node/node_modules/{name}/package.json').version")
-
-    python = {
-        line.split("==")[0].lower(): line.split("==")[1]
-        for line in said(str(pip), "freeze").splitlines()
-        if "==" in line
-    }
-
-    def debian(name):
-        return said("dpkg-query", "-W", "-f", "${Version}", name)
-
-    return {
-        "Redis": said("redis-server", "--version").split("v=")[1].split()[0],
-        "Bun": said(str(BUN), "--version"),
-        "nginx / nchan": f"{debian('nginx')} / {debian('libnginx-mod-nchan')}",
-        "Node / ws / ioredis": f"{said('node', '--version')} / {package('ws')} / {package('ioredis')}",
-        "Socket.IO / Redis adapter": f"{package('socket.io')} / {package('@socket.io/redis-adapter')}",
-        "rustc": said("rustc", "--version").split()[1],
-        "axum / redis": " / ".join(locked(name) for name in ("axum", "redis")),
-        "Go / gorilla / redigo": " / ".join(debian(name) for name in list(DEBIAN)[1:4]),
-        "Django / Channels / channels_redis / daphne": " / ".join(
-            python[name] for name in ("django", "channels", "channels_redis", "daphne")
-        ),
-        "django-websocket-redis / uWSGI / gevent / redis-py": " / ".join(
-            python[name] for name in ("django-websocket-redis", "uwsgi", "gevent", "redis")
-        ),
-    }
-
-
-def locked(name):
-    lines = (HERE / "axum/Cargo.lock").read_text().split(f'name = "{name}"\nversion = "')
-    return lines[1].split('"')[0]
+def run(*command, cwd=None, stdout=None, **environment):
+    environment = {**os.environ, **environment}
+    try:
+        return subprocess.run(command, cwd=cwd, env=environment, stdout=stdout, check=True)
+    except FileNotFoundError:
+        raise Missing(f"there is no {command[0]}") from None
+    except subprocess.CalledProcessError as error:
+        raise Missing(f"`{' '.join(command[:3])} …` ended with {error.returncode}") from None
 
 
 def said(*command):
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@cache
+def build():
+    """Of ws4redis: the version, and the commit that it was built from."""
+    version = said(str(BINARY), "--version").split()[-1]
+    try:
+        commit = said("git", "rev-parse", "--short", "HEAD")
+        changed = said("git", "status", "--porcelain", "--", "src", "benches/floor.rs", "Cargo.toml", "Cargo.lock")
+    except (OSError, subprocess.CalledProcessError):
+        return version
+    return f"{version} ({commit}{', with changes' if changed else ''})"
+
+
+@cache
+def machine():
+    """And what serves all of them."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
+    redis = said("redis-server", "--version").split("v=")[1].split()[0]
+    return f"{os.cpu_count()} cores of {model}, {platform.system()} {platform.release().split('-')[0]}, Redis {redis}"
+
+
+@cache
+def version(name):
+    """Of a peer that is installed, with what it stands on, each in its own words."""
+    match name:
+        case "bun":
+            return f"Bun {said(str(BUN), '--version')}"
+        case "nchan":
+            return f"nginx {debian('nginx')}, nchan {debian('libnginx-mod-nchan')}"
+        case "node-ws":
+            return f"Node {said('node', '--version')}, {npm('ws', 'bufferutil', 'ioredis')}"
+        case "socketio":
+            return f"Node {said('node', '--version')}, {npm('socket.io', '@socket.io/redis-adapter', 'bufferutil', 'ioredis')}"
+        case "axum":
+            return f"{locked('axum', 'redis', 'tokio')}, rustc {said('rustc', '--version').split()[1]}"
+        case "gorilla":
+            packages = ("golang-github-gorilla-websocket-dev", "golang-github-gomodule-redigo-dev")
+            gorilla, redigo = map(debian, packages)
+            return f"Go {debian('golang-go')}, gorilla {gorilla}, redigo {redigo}"
+        case "channels":
+            return pinned("django", "channels", "channels_redis", "daphne")
+        case "original":
+            return pinned("django-websocket-redis", "django", "uwsgi", "gevent", "redis")
+        case _:
+            return build()
+
+
+def debian(package):
+    return said("dpkg-query", "-W", "-f", "${Version}", package)
+
+
+def npm(*names):
+    def one(name):
+        package = INSTALLED / "node/node_modules" / name / "package.json"
+        return f"{name} {json.loads(package.read_text())['version']}"
+
+    return ", ".join(map(one, names))
+
+
+def pinned(*names):
+    found = dict(line.split("==") for line in (HERE / "requirements.txt").read_text().split())
+    return ", ".join(f"{name} {found[name]}" for name in names)
+
+
+def locked(*names):
+    packages = tomllib.loads((HERE / "axum/Cargo.lock").read_text())["package"]
+    found = {package["name"]: package["version"] for package in packages}
+    return ", ".join(f"{name} {found[name]}" for name in names)

@@ -8,11 +8,13 @@ ROOT = HERE.parent.parent
 INSTALLED = ROOT / "target/peers"
 BUN = INSTALLED / "node/node_modules/@oven/bun-linux-x64/bin/bun"
 BINARY = ROOT / "target/release/ws4redis"
+# What is filled in for each measurement.
+BLANKS = ("@PORT@", "@REDIS@", "@DIR@", "@FLAGS@")
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A gateway under test. In its texts @PORT@, @REDIS@, @DIR@ and @FLAGS@ are filled in."""
+    """A gateway under test. In its texts BLANKS are filled in."""
 
     name: str
     title: str
@@ -27,13 +29,17 @@ class Peer:
     lacks: str = ""
     # Workloads that it cannot do, and why.
     cannot: dict = field(default_factory=dict)
-    # Why it is not here at all, if it is not.
-    binary: Path = None
+    # It is there for this one comparison.
+    only_in: str = None
+
+    def is_in(self, work):
+        """Whether one asks how it does that, be it that it cannot."""
+        return (not work.peers or self.name in work.peers) and self.only_in in (None, work.name)
 
 
-def post(path):
-    """One connection, so that messages come in order."""
-    return ("--post", "http://127.0.0.1:@PORT@" + path, "--publishers", "1")
+def post(path, connections=1):
+    """A message waits for the answer to the one before on its connection; most reorder what comes on several."""
+    return ("--post", "http://127.0.0.1:@PORT@" + path, "--publishers", str(connections))
 
 
 def node(script):
@@ -47,41 +53,43 @@ OPENS_SLOWLY = "opens so many clients only in minutes"
 NO_PROMISES = "no persisted message at join, no limits, no origin or permission checks, no answer to a lost Redis"
 
 
-def floor(name, title, *more):
+def floor(name, title, *more, only_in=None):
     return Peer(
         name,
         title,
         [str(INSTALLED / "floor"), "--listen", "127.0.0.1:@PORT@", "--redis", "127.0.0.1:@REDIS@", *more],
         lacks="everything but sending: no limits, pings, snapshots, permissions; a client that is slow once is cut off",
         cannot={"publish": NO_OWN, "slow": "it cuts slow clients off at the first message"},
+        only_in=only_in,
     )
 
 
-def ours(name, title, listen, url, *more):
+def ours(name, title, listen, url, *more, only_in=None):
     return Peer(
         name,
         title,
         [str(BINARY), "serve", "--listen", listen, "--admin", "off", "--redis", "redis://127.0.0.1:@REDIS@", *more],
         url=url + "/ws/bench-{channel}?@FLAGS@",
         environment={"WS4REDIS_LOG": "error"},
+        only_in=only_in,
     )
 
 
 PEERS = [
     ours("ws4redis", "ws4redis", "127.0.0.1:@PORT@", "ws://127.0.0.1:@PORT@"),
     floor("floor", "floor"),
-    floor("floor-coalesce", "floor, coalescing", "--coalesce"),
+    floor("floor-coalesce", "floor, coalescing", "--coalesce", only_in="window"),
     Peer(
         "bun",
         "uWebSockets in Bun",
         [str(BUN), str(HERE / "bun/server.js")],
-        lacks=NO_PROMISES + "; slow clients are dropped at 16 MiB each",
+        lacks=NO_PROMISES + "; messages to a client that is 16 MiB behind are dropped",
     ),
     Peer(
         "nchan",
         "nchan",
         ["nginx", "-p", "@DIR@", "-c", "nginx.conf"],
-        publish=post("/publish/bench-{channel}"),
+        publish=post("/publish/bench-{channel}", 64),
         files=("nchan/nginx.conf",),
         lacks="Redis is not in the path here (memory of one server, publishing by POST); buffered messages "
         "instead of a last state; permissions by sub-request",
@@ -90,19 +98,19 @@ PEERS = [
         "node-ws",
         "Node, ws + ioredis",
         node("node-ws/server.mjs"),
-        lacks=NO_PROMISES + "; slow clients queue without bound",
+        lacks=NO_PROMISES + ", no pings; slow clients queue without bound",
     ),
     Peer(
         "axum",
         "tokio + axum + redis",
         [str(INSTALLED / "axum/release/peer-axum")],
-        lacks=NO_PROMISES + "; a client 256 messages behind is cut off",
+        lacks=NO_PROMISES + ", no pings; a client 256 messages behind is cut off",
     ),
     Peer(
         "gorilla",
         "Go, gorilla + redigo",
         [str(INSTALLED / "gorilla")],
-        lacks=NO_PROMISES + "; a client 256 messages behind is cut off",
+        lacks=NO_PROMISES + ", no pings; a client 256 messages behind is cut off",
     ),
     Peer(
         "socketio",
@@ -111,7 +119,8 @@ PEERS = [
         url="ws://127.0.0.1:@PORT@/socket.io/?EIO=4&transport=websocket&room=bench-{channel}",
         publish=post("/bench-{channel}"),
         hello="40",
-        lacks="no plain WebSocket client can speak to it; publishing by POST or its own emitter; " + NO_PROMISES,
+        lacks="no plain WebSocket client can speak to it; publishing by POST or its own emitter, and clients of the "
+        "same process do not wait for Redis; no pings here; " + NO_PROMISES,
         cannot={"publish": "its packets are not what the load generator's clients send"},
     ),
     Peer(
@@ -172,9 +181,15 @@ PEERS = [
             "idle": TOO_MANY,
         },
     ),
-    ours("ws4redis-unix", "ws4redis, unix socket", "unix:@DIR@/ws.sock", "unix:@DIR@/ws.sock:"),
+    ours("ws4redis-unix", "ws4redis, unix socket", "unix:@DIR@/ws.sock", "unix:@DIR@/ws.sock:", only_in="one-1k"),
     # The others publish and persist nothing.
-    ours("ws4redis-live", "ws4redis, --expire 0", "127.0.0.1:@PORT@", "ws://127.0.0.1:@PORT@", "--expire", "0"),
+    ours(
+        "ws4redis-live",
+        "ws4redis, --expire 0",
+        "127.0.0.1:@PORT@",
+        "ws://127.0.0.1:@PORT@",
+        "--expire",
+        "0",
+        only_in="publish",
+    ),
 ]
-# Those are there for one comparison only.
-ONLY_IN = {"floor-coalesce": {"window"}, "ws4redis-unix": {"one-1k"}, "ws4redis-live": {"publish"}}

@@ -22,8 +22,6 @@ def svg(title, axis, curves):
     """`curves`: a name and points of (x, median, least, most). x is logarithmic, y begins at nothing."""
     curves = list(curves)
     points = [point for _, points in curves for point in points]
-    if not points:
-        return ""
     x = across([point[0] for point in points])
     top = nice(max(point[3] for point in points))
 
@@ -46,9 +44,9 @@ def across(values):
 
 
 def nice(value):
-    """The next of 1, 2, 3, 5 times a power of ten."""
+    """The next that is round, and round when it is divided by five."""
     power = 10 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 3, 5, 8, 10) if step * power >= value)
+    return next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= value)
 
 
 def frame(title, axis, xs, x, y, top):
@@ -58,7 +56,7 @@ def frame(title, axis, xs, x, y, top):
         value = top * step / 5
         yield f'<path class="grid" d="M{LEFT} {y(value):.1f}H{WIDTH - RIGHT}"/>'
         yield f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g}</text>'
-    yield f'<text x="{LEFT - 40}" y="{TOP - 12}">µs</text>'
+    yield f'<text x="{LEFT - 40}" y="{TOP - 12}">CPU per delivery, µs</text>'
     yield f'<path class="axis" d="M{LEFT} {y(0):.1f}H{WIDTH - RIGHT}"/>'
     for value in xs:
         yield f'<text x="{x(value):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{short(value)}</text>'
@@ -76,4 +74,4 @@ def curve(number, name, points, x, y):
         yield f'<path class="bar s{number}" d="M{x(value):.1f} {y(least):.1f}V{y(most):.1f}"/>'
         yield f'<circle class="s{number}" cx="{x(value):.1f}" cy="{y(median):.1f}" r="3"/>'
     at = LEFT + 30 + 180 * number
-    yield f'<path class="line s{number}" d="M{at - 28} 52H{at - 6}"/><text x="{at}" y="56">{escape(name)}</text>'
+    yield f'<path class="line s{number}" d="M{at - 28} 46H{at - 6}"/><text x="{at}" y="50">{escape(name)}</text>'

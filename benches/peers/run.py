@@ -4,8 +4,8 @@
 
 Each measurement has its own redis-server, its own gateway on core 0, and `ws4redis bench` with Redis on core 1; rounds
 are interleaved: each peer once, then each again. Every load is bounded, and all that is started is ended by its number.
-What was measured stands in target/peers/results.jsonl, until the same is measured again; --report only writes the
-document.
+What was measured stands in target/peers/results.jsonl until all rounds of the same workload are measured again. With
+--only or --works the document stays as it is until --report, which measures nothing, writes it.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import random
+import resource
 import shlex
 import signal
 import socket
@@ -21,30 +22,64 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import document
 import figures
-from install import install
-from peers import BINARY, HERE, INSTALLED, ONLY_IN, PEERS
+import install
+from peers import BINARY, HERE, INSTALLED, PEERS
 from works import GROWTH, WORKS
 
 GATEWAY_CORE, LOAD_CORE = "0", "1"
 STARTS_WITHIN = 20
+# Rounds of one run disturb each other alike, and those of two runs do not.
+RUN = int(time.time())
+# All that was started and has not ended, and whether no more may be.
+RUNNING = set()
+STOPPING = threading.Event()
 
 
 def main():
     options = parse()
     # So that what it started is ended with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
-    if not options.report:
-        install()
-        for works, rounds in ((WORKS, options.rounds), (GROWTH, options.growth_rounds)):
-            for work in works:
-                if options.works is None or any(work.name.startswith(name) for name in options.works):
-                    measure(work, rounds, options)
-    if not options.quick:
-        document.write(read(options))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(f"ended by {signal.Signals(number).name}"))
+    whole = options.only is None and options.works is None
+    troubles = {} if options.report else measure_all(options)
+    if options.report or (whole and not options.quick):
+        document.write(load(results(options)))
+    for peer, why in troubles.items():
+        print(f"{peer} gave no figure: {why}")
+    return 1 if troubles else 0
+
+
+def measure_all(options):
+    """Why some gave no figure."""
+    prepare()
+    peers = [peer for peer in PEERS if options.only is None or peer.name in options.only]
+    try:
+        troubles = install.install({peer.name for peer in peers})
+    except install.Missing as why:
+        sys.exit(str(why))
+    for peer, why in troubles.items():
+        print(f"{peer}: {why}", flush=True)
+    peers = [peer for peer in peers if peer.name not in troubles]
+    for works, rounds in ((WORKS, options.rounds), (GROWTH, options.growth_rounds)):
+        for work in works:
+            if options.works is None or any(work.name.startswith(name) for name in options.works):
+                lines = measure(work, peers, rounds, options)
+                keep(results(options), lines)
+                troubles |= {f"{line['peer']} ({work.name})": line["trouble"] for line in lines if not line["report"]}
+    return troubles
+
+
+def prepare():
+    if not {int(GATEWAY_CORE), int(LOAD_CORE)} <= os.sched_getaffinity(0):
+        sys.exit(f"it needs two cores: {GATEWAY_CORE} for the gateway, {LOAD_CORE} for Redis and the load")
+    # Not every peer raises it itself.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def parse():
@@ -66,56 +101,51 @@ def parse():
     options = parser.parse_args()
     if options.quick:
         options.rounds = options.growth_rounds = 1
+    if unknown := set(options.only or ()) - {peer.name for peer in PEERS}:
+        parser.error(f"no such peer: {', '.join(sorted(unknown))}")
+    for name in options.works or ():
+        if not any(work.name.startswith(name) for work in WORKS + GROWTH):
+            parser.error(f"no such workload: {name}")
     return options
 
 
-def measure(work, rounds, options):
-    able = [peer for peer in PEERS if takes_part(peer, work) and (options.only is None or peer.name in options.only)]
-    results(options).write_text(
-        "".join(
-            json.dumps(line) + "\n"
-            for line in read(options)
-            if line["work"] != work.name or line["peer"] not in {peer.name for peer in able}
-        )
-    )
+def measure(work, peers, rounds, options):
+    """The lines of all rounds."""
+    able = [peer for peer in peers if peer.is_in(work) and work.name not in peer.cannot]
+    lines = []
     for number in range(rounds):
-        if work.together:
-            threads = [threading.Thread(target=record, args=(peer, work, number, rounds, options)) for peer in able]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+        if work.together and able:
+            with ThreadPoolExecutor(len(able)) as pool:
+                try:
+                    lines += pool.map(lambda peer: record(peer, work, number, rounds, options.quick), able)
+                except BaseException:
+                    # The pool is waited for, and its threads wait for what they started.
+                    end_all()
+                    raise
         else:
-            for peer in able:
-                record(peer, work, number, rounds, options)
+            lines += (record(peer, work, number, rounds, options.quick) for peer in able)
+    return lines
 
 
-def takes_part(peer, work):
-    return (
-        (not work.peers or peer.name in work.peers)
-        and work.name not in peer.cannot
-        and work.name in ONLY_IN.get(peer.name, {work.name})
-    )
-
-
-def record(peer, work, number, rounds, options):
+def record(peer, work, number, rounds, quick):
     """One measurement, a line of the results."""
     load = os.getloadavg()[0]
-    report, trouble = once(peer, work, options.quick)
-    with results(options).open("a") as file:
-        line = {
-            "work": work.name,
-            "peer": peer.name,
-            "at": int(time.time()),
-            "load": load,
-            "report": report,
-            "trouble": trouble,
-        }
-        file.write(json.dumps(line) + "\n")
-    said = (
-        f"{figures.shown(work, figures.value(work, report))}, generator at {figures.own(report):.0%}" if report else ""
-    )
+    report, trouble = once(peer, work, quick)
+    said = f"{figures.shown(work, report)}, generator at {figures.own(report):.0%}" if report else ""
     print(f"{work.name} {number + 1}/{rounds} {peer.name}: {said} {trouble}", flush=True)
+    return {
+        "work": work.name,
+        "peer": peer.name,
+        "run": RUN,
+        "round": number,
+        "at": int(time.time()),
+        "load": load,
+        "build": install.build(),
+        "version": install.version(peer.name),
+        "machine": install.machine(),
+        "report": report,
+        "trouble": trouble,
+    }
 
 
 def once(peer, work, quick):
@@ -127,27 +157,33 @@ def once(peer, work, quick):
         # The clients of ws4redis say what they want to do.
         flags = "subscribe-broadcast" + ("&publish-broadcast&echo" if work.name == "publish" else "")
         blanks = {"@PORT@": port, "@REDIS@": redis, "@DIR@": str(folder), "@FLAGS@": flags}
-        stack.enter_context(redis_server(blanks["@REDIS@"], folder))
         try:
+            stack.enter_context(redis_server(blanks["@REDIS@"], folder))
             gateway = stack.enter_context(started(peer, blanks, folder))
-        except RuntimeError as error:
-            return None, str(error)
-        command = bench(peer, work, blanks, gateway.pid, seconds, warm_up)
+            return measured(bench(peer, work, blanks, gateway.pid, seconds, warm_up), gateway, 90 + 4 * seconds)
+        except Trouble as trouble:
+            return None, str(trouble)
+
+
+class Trouble(Exception):
+    """Why there is no report."""
+
+
+def measured(command, gateway, within):
+    with running(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as load:
         try:
-            ended = subprocess.run(command, capture_output=True, text=True, timeout=90 + 4 * seconds)
+            report, errors = load.communicate(timeout=within)
         except subprocess.TimeoutExpired:
-            return None, "not done in time"
-        if not ended.stdout:
-            return None, ended.stderr.strip().splitlines()[-1] if ended.stderr else "no report"
-        report = json.loads(ended.stdout)
-        if report["error"]:
-            return None, report["error"]
-        faults = {
-            name: count
-            for name, count in report["phases"][-1]["sums"].items()
-            if count and name not in ("published", "delivered")
-        }
-        return report, " ".join(f"{count} {name}" for name, count in faults.items())
+            raise Trouble("not done in time") from None
+    if gateway.poll() is not None:
+        raise Trouble(f"it ended by itself, with {gateway.returncode}")
+    if not report:
+        raise Trouble(errors.strip().splitlines()[-1] if errors.strip() else "no report")
+    report = json.loads(report)
+    if report["error"]:
+        # It ended early: what it measured until then is no figure.
+        raise Trouble(": ".join(filter(None, (report["error"], report.get("trouble")))))
+    return report, ", ".join(f"{count:,} {name}" for name, count in figures.faults(report).items())
 
 
 def bench(peer, work, blanks, pid, seconds, warm_up):
@@ -179,29 +215,17 @@ def filled(text, blanks):
 
 @contextlib.contextmanager
 def redis_server(port, folder):
-    with ended(
-        [
-            "taskset",
-            "-c",
-            LOAD_CORE,
-            "redis-server",
-            "--port",
-            port,
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--maxclients",
-            "10000",
-            "--dir",
-            str(folder),
-            "--loglevel",
-            "warning",
-        ],
-        folder,
-    ) as process:
+    settings = {
+        "port": port,
+        "bind": "127.0.0.1",
+        "save": "",
+        "appendonly": "no",
+        "maxclients": "10000",
+        "dir": str(folder),
+        "loglevel": "warning",
+    }
+    words = [word for name, value in settings.items() for word in (f"--{name}", value)]
+    with logged(["taskset", "-c", LOAD_CORE, "redis-server", *words], folder) as process:
         wait_for(process, ("127.0.0.1", int(port)))
         yield process
 
@@ -213,7 +237,7 @@ def started(peer, blanks, folder):
     environment = {"PORT": blanks["@PORT@"], "REDIS_PORT": blanks["@REDIS@"], **peer.environment}
     command = ["taskset", "-c", GATEWAY_CORE, *(filled(word, blanks) for word in peer.command)]
     unix = folder / "ws.sock"
-    with ended(command, folder, environment) as process:
+    with logged(command, folder, environment) as process:
         wait_for(process, str(unix) if peer.url.startswith("unix:") else ("127.0.0.1", int(blanks["@PORT@"])))
         # Listening is not yet ready: some connect to Redis, some compile.
         time.sleep(0.3)
@@ -221,25 +245,37 @@ def started(peer, blanks, folder):
 
 
 @contextlib.contextmanager
-def ended(command, folder, environment=None):
+def logged(command, folder, environment=None):
+    environment = {**os.environ, **(environment or {})}
+    with (folder / f"{Path(command[3]).name}.log").open("w") as log:
+        with running(command, cwd=folder, env=environment, stdout=log, stderr=log) as process:
+            yield process
+
+
+@contextlib.contextmanager
+def running(command, **options):
     """A process with a group of its own, which is ended with it."""
-    log = (folder / f"{Path(command[3]).name}.log").open("w")
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**os.environ, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, **options)
+    RUNNING.add(process)
     try:
+        if STOPPING.is_set():
+            raise Trouble("no more is started")
         yield process
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        end(process)
         process.wait()
-        log.close()
+        RUNNING.discard(process)
+
+
+def end(process):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def end_all():
+    STOPPING.set()
+    for process in list(RUNNING):
+        end(process)
 
 
 def wait_for(process, address):
@@ -250,7 +286,7 @@ def wait_for(process, address):
             if trial.connect_ex(address) == 0:
                 return
         time.sleep(0.02)
-    raise RuntimeError(f"does not start: {' '.join(process.args[3:])}")
+    raise Trouble(f"does not start: {' '.join(process.args[3:])}")
 
 
 def free_ports(count):
@@ -269,8 +305,16 @@ def results(options):
     return INSTALLED / ("quick.jsonl" if options.quick else "results.jsonl")
 
 
-def read(options):
-    file = results(options)
+def keep(file, lines):
+    """In place of what was measured of the same; whoever ends this finds the one or the other."""
+    measured = {(line["work"], line["peer"]) for line in lines}
+    before = [line for line in load(file) if (line["work"], line["peer"]) not in measured]
+    new = file.with_suffix(".new")
+    new.write_text("".join(json.dumps(line) + "\n" for line in before + lines))
+    new.replace(file)
+
+
+def load(file):
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 

@@ -16,7 +16,7 @@ use ws4redis::peer::RedisOf;
 use ws4redis::wire::resp::Reply;
 use ws4redis::{Config, RedisStore, StoreError};
 
-use super::serve::{OPEN_TO_ALL, is_open_to_all};
+use super::serve::{OPEN_TO_ALL, is_open_to_all, too_many_workers};
 use super::{Failure, logging, redis};
 
 /// Checks everything, and says what it found, a line each.
@@ -28,6 +28,9 @@ pub(super) fn run(config: &Config) -> Result<(), Failure> {
         report.say(Level::Fail, &format!("access: {error}"))?;
     }
     check_files(&mut report, config)?;
+    if let Some(line) = too_many_workers(config) {
+        report.say(Level::Warn, &format!("workers: {line}"))?;
+    }
     match config.embedded {
         Some(address) => {
             let line = format!("redis: the embedded one, on {address} while `ws4redis serve` runs");
@@ -97,13 +100,14 @@ impl Report {
 
 fn check_files(report: &mut Report, config: &Config) -> Result<(), Failure> {
     let sessions = config.limits.sessions_max as u64;
+    let others = config.other_descriptors();
     // The gateway raises the soft limit itself; only the hard one stands in its way.
     match getrlimit(Resource::Nofile).maximum {
-        Some(most) if most < sessions => report.say(
+        Some(most) if most < sessions + others => report.say(
             Level::Warn,
             &format!(
-                "files: sessions_max is {sessions}, and this process may open {most} files: raise the hard \
-                 limit (LimitNOFILE in systemd, ulimit -Hn) or lower sessions_max"
+                "files: sessions_max is {sessions}, {others} files are for others, and this process may open {most}: \
+                 raise the hard limit (LimitNOFILE in systemd, ulimit -Hn) or lower sessions_max"
             ),
         ),
         _ => report.say(Level::Ok, &format!("files: enough for {sessions} sessions")),

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::thread::available_parallelism;
 
 use clap::ArgMatches;
 use tracing::{info, warn};
@@ -23,6 +24,17 @@ pub(super) fn is_open_to_all(config: &Config) -> bool {
     config.rules.is_open() && !config.identity.contains(&Source::Callback)
 }
 
+/// What is to be said where workers can only take turns. They help nobody then, and each has Redis send it everything.
+pub(super) fn too_many_workers(config: &Config) -> Option<String> {
+    let cores = available_parallelism().ok()?.get();
+    (config.workers > cores).then(|| {
+        format!(
+            "there are {}, and this process may use {cores} cores: more do not make it faster, and cost Redis more",
+            config.workers
+        )
+    })
+}
+
 /// Runs the gateway until it is told to end.
 pub(super) fn run(flags: &ArgMatches) -> Result<(), Failure> {
     let config = settings::load(flags)?.config;
@@ -33,6 +45,7 @@ pub(super) fn run(flags: &ArgMatches) -> Result<(), Failure> {
     let redis = config.redis.to_string();
     let sessions = config.sessions_redis().map(ToString::to_string);
     let open_to_all = is_open_to_all(&config);
+    let too_many = too_many_workers(&config);
     let mut gateway = Gateway::bind(config, Box::new(RedisSubscriber))?;
     let flags = flags.clone();
     gateway.on_reload(move || load_again(&flags));
@@ -46,6 +59,9 @@ pub(super) fn run(flags: &ArgMatches) -> Result<(), Failure> {
     );
     if open_to_all {
         warn!("{OPEN_TO_ALL}");
+    }
+    if let Some(line) = too_many {
+        warn!("workers: {line}");
     }
     match gateway.bound().embedded {
         Some(address) => tell_embedded(address),

@@ -1,7 +1,7 @@
-//! What a configuration may cost in memory.
+//! What a configuration may cost, in memory and in descriptors.
 
 use super::{Config, Source};
-use crate::limits::{ANSWER_HEAD_BYTES_MAX, Memory};
+use crate::limits::{ANSWER_HEAD_BYTES_MAX, Memory, OTHER_DESCRIPTORS, RESERVED_DESCRIPTORS};
 
 impl Config {
     /// What user memory may come to when all clients, and the application that is asked about them, do their worst
@@ -14,6 +14,21 @@ impl Config {
             terms.extend(self.calls());
         }
         terms
+    }
+
+    /// Descriptors that are not for sessions.
+    pub fn other_descriptors(&self) -> u64 {
+        OTHER_DESCRIPTORS - RESERVED_DESCRIPTORS + self.reserved_descriptors()
+    }
+
+    /// Those of them that no client gets, however few there are.
+    pub fn reserved_descriptors(&self) -> u64 {
+        // Whoever is not among the sources yet may be after a reload.
+        let calls = match self.callback.url {
+            Some(_) => self.callback.connections_max as u64,
+            None => 0,
+        };
+        RESERVED_DESCRIPTORS * self.workers.max(1) as u64 + calls
     }
 
     fn calls(&self) -> [Memory; 2] {

@@ -142,7 +142,7 @@ impl Crew {
         let standing = |mate: &Mate| {
             let board = mate.look();
             let mut standing = board.standing.clone();
-            if now.since(board.at) > STUCK_AFTER {
+            if board.is_stuck(now) {
                 standing.alive = false;
                 standing.ready = Err("a worker's loop does not turn");
             }
@@ -151,8 +151,12 @@ impl Crew {
         self.mates.iter().map(standing).collect()
     }
 
-    pub(super) fn is_drained(&self) -> bool {
-        self.mates.iter().all(|mate| mate.look().drained)
+    /// Is there nobody to wait for? A worker that is stuck will not drain.
+    pub(super) fn is_drained(&self, now: Tick) -> bool {
+        self.mates.iter().all(|mate| {
+            let board = mate.look();
+            board.drained || board.is_stuck(now)
+        })
     }
 
     /// A worker that has ended unasked is an error: its clients would find nobody.
@@ -165,10 +169,14 @@ impl Crew {
         Ok(())
     }
 
-    /// Ends them, who are drained, and waits for them.
-    pub(super) fn end(&mut self) -> Result<(), ServeError> {
+    /// Ends them, who are drained, and waits for them, but for one that is stuck: it would be for ever.
+    pub(super) fn end(&mut self, now: Tick) -> Result<(), ServeError> {
         self.tell(|| Command::End);
         for (at, mate) in self.mates.iter_mut().enumerate() {
+            if mate.look().is_stuck(now) {
+                let (number, why) = (at + 1, "its loop does not turn".to_owned());
+                return Err(ServeError::Worker { number, why });
+            }
             if let Some(thread) = mate.thread.take() {
                 join(at + 1, thread)?;
             }
@@ -187,6 +195,13 @@ impl Drop for Crew {
 impl Mate {
     fn look(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Board {
+    /// It is laid out once a second at least.
+    fn is_stuck(&self, now: Tick) -> bool {
+        now.since(self.at) > STUCK_AFTER
     }
 }
 

@@ -7,20 +7,15 @@ use tracing::warn;
 
 use crate::config::{Config, RedisAddress};
 
-/// Descriptors that are not sessions: listeners, Redis, epoll, logs, names being looked up, admin connections.
-const OTHER_DESCRIPTORS: u64 = 256;
-
-/// Of those, what no client gets, whatever is not accounted for: each worker's way to Redis and to a name server, its
-/// event loop, and the operator's.
-const RESERVED_DESCRIPTORS: u64 = 16;
-
 /// What does not change while the process lives.
 #[derive(Debug, Clone)]
 pub(super) struct Fit {
     files: u64,
     workers: usize,
-    /// Calls to the application, a descriptor each.
-    calls: u64,
+    /// Descriptors that are for no client, whatever is not accounted for.
+    reserved: u64,
+    /// All that are not for sessions.
+    others: u64,
     /// Where the embedded Redis listens.
     embedded: Option<SocketAddr>,
 }
@@ -41,19 +36,15 @@ impl Fit {
         Fit {
             files: limit.current.unwrap_or(u64::MAX),
             workers: config.workers.max(1),
-            // Whoever is not among the sources yet may be after a reload.
-            calls: match config.callback.url {
-                Some(_) => config.callback.connections_max as u64,
-                None => 0,
-            },
+            reserved: config.reserved_descriptors(),
+            others: config.other_descriptors(),
             embedded,
         }
     }
 
     /// From this number on, descriptors are not for clients.
     pub(super) fn client_descriptors(&self) -> u64 {
-        let reserved = RESERVED_DESCRIPTORS * self.workers as u64;
-        self.files.saturating_sub(reserved + self.calls)
+        self.files.saturating_sub(self.reserved)
     }
 
     /// How many workers there are, whatever is said of that later.
@@ -68,8 +59,7 @@ impl Fit {
             let (host, port) = (address.ip().to_string(), address.port());
             config.redis.address = RedisAddress::Tcp { host, port };
         }
-        let others = OTHER_DESCRIPTORS + RESERVED_DESCRIPTORS * (self.workers as u64 - 1);
-        let room = self.files.saturating_sub(others + self.calls);
+        let room = self.files.saturating_sub(self.others);
         let room = usize::try_from(room).unwrap_or(usize::MAX).max(1);
         let limits = &mut config.limits;
         if limits.sessions_max > room {

@@ -45,12 +45,11 @@ impl Listener {
     pub(crate) fn bind(listen: &Listen, door: Door, shared: bool) -> io::Result<Listener> {
         let kind = match listen {
             Listen::Tcp(address) => {
-                if shared && address.port() != 0 {
-                    // SO_REUSEPORT alone would let a second gateway of the same user in, and each would have half of
-                    // the clients. Without it an address that is taken is an error.
-                    drop(bound_tcp(*address, false)?);
-                }
-                Kind::Tcp(bind_tcp(*address, shared)?)
+                // Were it shared from the beginning, a second gateway of the same user would be let in, and each would
+                // have half of the clients. So the first has the address to itself, or fails, and shares it then.
+                let socket = listen_tcp(*address, false)?;
+                socket.set_reuse_port(shared)?;
+                Kind::Tcp(TcpListener::from_std(socket.into()))
             }
             Listen::Unix { path, mode } => Kind::Unix {
                 listener: bind_unix(path, *mode)?,
@@ -70,7 +69,7 @@ impl Listener {
         Ok(Listener {
             door,
             ready: false,
-            kind: Kind::Tcp(bind_tcp(address, true)?),
+            kind: Kind::Tcp(TcpListener::from_std(listen_tcp(address, true)?.into())),
         })
     }
 
@@ -128,13 +127,7 @@ impl Drop for Listener {
     }
 }
 
-fn bind_tcp(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
-    let socket = bound_tcp(address, shared)?;
-    socket.listen(BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
-}
-
-fn bound_tcp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+fn listen_tcp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -147,6 +140,7 @@ fn bound_tcp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     socket.set_tcp_notsent_lowat(NOT_SENT_BYTES)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
     Ok(socket)
 }
 
@@ -178,5 +172,51 @@ fn remove_stale(path: &Path) -> io::Result<()> {
                 "another process listens on it",
             )),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+
+    fn bind(address: SocketAddr, shared: bool) -> io::Result<Listener> {
+        Listener::bind(&Listen::Tcp(address), Door::Client, shared)
+    }
+
+    #[test]
+    fn of_gateways_with_workers_that_start_at_once_one_has_the_address() {
+        for _ in 0..200 {
+            let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let address = free.local_addr().unwrap();
+            drop(free);
+            let start = Barrier::new(2);
+            let bound = thread::scope(|scope| {
+                let gateways = [(); 2].map(|()| {
+                    scope.spawn(|| {
+                        start.wait();
+                        bind(address, true)
+                    })
+                });
+                gateways.map(|gateway| gateway.join().unwrap())
+            });
+            assert!(bound.iter().filter(|bound| bound.is_ok()).count() <= 1);
+        }
+    }
+
+    #[test]
+    fn an_address_is_shared_with_further_workers_and_with_nobody_where_there_are_none() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        for shared in [true, false] {
+            let first = bind(any, shared).unwrap();
+            let Ok(Listen::Tcp(address)) = first.address() else {
+                panic!("a TCP address was asked for")
+            };
+            let too = [(); 3].map(|()| Listener::bind_too(address, Door::Client));
+            assert!(too.iter().all(|too| too.is_ok() == shared), "{too:?}");
+        }
     }
 }

@@ -161,13 +161,13 @@ impl Reactor {
             self.turn(&mut events)?;
             self.crew.check()?;
         }
-        self.crew.end()
+        self.crew.end(self.clock.now())
     }
 
     fn is_over(&self) -> bool {
         match &self.post {
             Some(post) => post.is_dismissed(),
-            None => self.hub.is_drained() && self.crew.is_drained(),
+            None => self.hub.is_drained() && self.crew.is_drained(self.clock.now()),
         }
     }
 

@@ -1,6 +1,9 @@
 //! `check`, against real Redises in all their moods.
 
-use super::{Run, run, run_in};
+use std::process::Command;
+use std::thread::available_parallelism;
+
+use super::{Run, finish, run, run_in};
 use crate::support::redis::{Redis, free_port};
 use crate::support::resp::Reply;
 
@@ -303,4 +306,46 @@ fn the_embedded_redis_needs_no_checking() {
         "{}",
         run.stdout
     );
+}
+
+/// With so many open files allowed.
+fn check_with_descriptors(limit: u32, arguments: &[&str]) -> Run {
+    let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_ws4redis"), "check"]);
+    let command = command.args(["--embedded=127.0.0.1:0"]).args(arguments);
+    finish(command.output().unwrap())
+}
+
+#[test]
+fn files_are_enough_if_those_that_are_no_sessions_fit_in_too() {
+    for (sessions, more, is_enough) in [
+        ("744", &[][..], true),
+        ("745", &[], false),
+        ("728", &["--workers=2"], true),
+        ("729", &["--workers=2"], false),
+        ("734", &["--callback-url=http://localhost/"], false),
+    ] {
+        let arguments = [&["--sessions-max", sessions], more].concat();
+        let run = check_with_descriptors(1_000, &arguments);
+        assert_eq!(run.stdout.contains("files: enough for"), is_enough);
+        let warnings = lines(&run, "warn");
+        let is_warned = warnings.iter().any(|line| line.contains("ulimit -Hn"));
+        assert_ne!(is_warned, is_enough, "{sessions}: {warnings:?}");
+    }
+}
+
+#[test]
+fn more_workers_than_cores_are_a_warning() {
+    let cores = available_parallelism().unwrap().get();
+    for workers in [1, cores, cores + 1].map(|workers| workers.min(64)) {
+        let run = run(&[
+            "check",
+            "--embedded=127.0.0.1:0",
+            &format!("--workers={workers}"),
+        ]);
+        let warnings = lines(&run, "warn");
+        let is_warned = warnings.iter().any(|line| line.contains("workers: "));
+        assert_eq!(is_warned, workers > cores, "{warnings:?}");
+    }
 }

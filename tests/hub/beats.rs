@@ -221,3 +221,20 @@ fn heartbeats_of_ten_thousand_clients_are_spread_evenly() {
     assert!(counts.iter().max() <= Some(&(2 * share)), "{counts:?}");
     assert!(counts.iter().sum::<usize>() >= 49_000);
 }
+
+#[test]
+fn those_who_were_late_together_do_not_stay_together() {
+    for (heartbeat, expected, period) in [(false, &PING_FRAME[..], 300), (true, b"--beat--", 37)] {
+        let mut world = crowd(heartbeat, b"");
+        // Behind fan-outs of all lengths, and once the machine stood still.
+        let late = [350, 50, 410, 190].into_iter().cycle().take(160);
+        for late in late.chain([61_000]) {
+            world.now += ms(late);
+            sent_now(&mut world, expected);
+        }
+        let counts = histogram(&mut world, expected, period);
+        let share = 10_000 / period;
+        assert!(counts.iter().max() <= Some(&(3 * share)), "{counts:?}");
+        assert!(counts.iter().sum::<usize>() >= 9_900);
+    }
+}

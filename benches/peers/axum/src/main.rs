@@ -9,6 +9,7 @@ use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::any;
+use axum::serve::ListenerExt;
 use futures_util::StreamExt;
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
@@ -17,25 +18,34 @@ use tokio::sync::{broadcast, mpsc};
 #[derive(Clone)]
 struct App {
     rooms: Arc<Mutex<HashMap<String, broadcast::Sender<Utf8Bytes>>>>,
-    subscribe: mpsc::UnboundedSender<String>,
+    subscriptions: mpsc::UnboundedSender<Wish>,
     redis: MultiplexedConnection,
 }
 
-#[tokio::main]
+enum Wish {
+    Subscribe(String),
+    Unsubscribe(String),
+}
+
+// One core: a single thread has nobody to wake up.
+#[tokio::main(flavor = "current_thread")]
 async fn main() {
     let client =
         redis::Client::open(format!("redis://127.0.0.1:{}", var("REDIS_PORT").unwrap())).unwrap();
     let (mut sink, mut stream) = client.get_async_pubsub().await.unwrap().split();
-    let (subscribe, mut wanted) = mpsc::unbounded_channel::<String>();
+    let (subscriptions, mut wanted) = mpsc::unbounded_channel();
     let redis = client.get_multiplexed_async_connection().await.unwrap();
     let app = App {
         rooms: Arc::default(),
-        subscribe,
+        subscriptions,
         redis,
     };
     tokio::spawn(async move {
-        while let Some(channel) = wanted.recv().await {
-            sink.subscribe(channel).await.unwrap();
+        while let Some(wish) = wanted.recv().await {
+            match wish {
+                Wish::Subscribe(channel) => sink.subscribe(channel).await.unwrap(),
+                Wish::Unsubscribe(channel) => sink.unsubscribe(channel).await.unwrap(),
+            }
         }
     });
     let rooms = app.rooms.clone();
@@ -51,7 +61,9 @@ async fn main() {
         .with_state(app);
     let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{}", var("PORT").unwrap()))
         .await
-        .unwrap();
+        .unwrap()
+        // As its documentation has it: otherwise a message waits until the one before is acknowledged.
+        .tap_io(|stream| stream.set_nodelay(true).unwrap());
     axum::serve(listener, router).await.unwrap();
 }
 
@@ -60,31 +72,51 @@ async fn upgrade(
     Path(facility): Path<String>,
     State(app): State<App>,
 ) -> Response {
-    ws.on_upgrade(move |socket| serve(socket, format!("broadcast:{facility}"), app))
+    // Of 128 KiB otherwise, for each client.
+    ws.read_buffer_size(4 << 10)
+        .on_upgrade(move |socket| serve(socket, format!("broadcast:{facility}"), app))
 }
 
-async fn serve(mut socket: WebSocket, channel: String, mut app: App) {
-    let mut messages = app
-        .rooms
-        .lock()
-        .unwrap()
-        .entry(channel.clone())
-        .or_insert_with(|| {
-            app.subscribe.send(channel.clone()).unwrap();
-            broadcast::channel(256).0
-        })
-        .subscribe();
+async fn serve(mut socket: WebSocket, channel: String, app: App) {
+    let mut messages = app.enter(&channel);
+    let mut redis = app.redis.clone();
     loop {
         tokio::select! {
             message = messages.recv() => match message {
-                Ok(text) => if socket.send(Message::Text(text)).await.is_err() { return },
-                Err(_) => return,
+                Ok(text) => if socket.send(Message::Text(text)).await.is_err() { break },
+                Err(_) => break,
             },
             received = socket.recv() => match received {
-                Some(Ok(Message::Text(text))) => { let _: Result<i64, _> = app.redis.publish(&channel, text.as_str()).await; }
+                Some(Ok(Message::Text(text))) => { let _: Result<i64, _> = redis.publish(&channel, text.as_str()).await; }
                 Some(Ok(_)) => {}
-                _ => return,
+                _ => break,
             },
+        }
+    }
+    drop(messages);
+    app.leave(&channel);
+}
+
+impl App {
+    fn enter(&self, channel: &str) -> broadcast::Receiver<Utf8Bytes> {
+        let mut rooms = self.rooms.lock().unwrap();
+        let room = rooms.entry(channel.to_owned()).or_insert_with(|| {
+            let _ = self.subscriptions.send(Wish::Subscribe(channel.to_owned()));
+            broadcast::channel(256).0
+        });
+        room.subscribe()
+    }
+
+    fn leave(&self, channel: &str) {
+        let mut rooms = self.rooms.lock().unwrap();
+        if rooms
+            .get(channel)
+            .is_some_and(|room| room.receiver_count() == 0)
+        {
+            rooms.remove(channel);
+            let _ = self
+                .subscriptions
+                .send(Wish::Unsubscribe(channel.to_owned()));
         }
     }
 }
