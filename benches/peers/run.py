@@ -181,7 +181,8 @@ def measured(command, gateway, within):
         raise Trouble(errors.strip().splitlines()[-1] if errors.strip() else "no report")
     report = json.loads(report)
     if report["error"]:
-        raise Trouble(report["error"])
+        # It ended early: what it measured until then is no figure.
+        raise Trouble(": ".join(filter(None, (report["error"], report.get("trouble")))))
     return report, ", ".join(f"{count:,} {name}" for name, count in figures.faults(report).items())
 
 
