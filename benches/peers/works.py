@@ -84,7 +84,8 @@ def growth(name, arguments, points, settle=0.3):
             GROWING,
             seconds=1,
             warm_up=0.4,
-            settle=settle,
+            # 100,000 subscriptions take a while.
+            settle=max(settle, point / 20_000),
             several="{1}" in arguments and point > CLIENTS_MAX,
         )
 
