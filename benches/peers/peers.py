@@ -98,7 +98,7 @@ PEERS = [
         "ws4redis",
         "127.0.0.1:@PORT@",
         "ws://127.0.0.1:@PORT@",
-        cannot={"publish-8": "it ends clients that send more than 1,000 messages a second, unless it is told otherwise:"},
+        cannot={"publish-8": "it ends clients that send more than 1,000 messages a second, unless it is told otherwise, as below"},
     ),
     floor("floor", "floor"),
     floor("floor-coalesce", "floor, coalescing", "--coalesce", only_in="window"),
