@@ -28,7 +28,16 @@ def manage(folder, *arguments, site=SITE, **variables):
     log = Path(folder, "log")
     with log.open("wb") as file:
         command = [sys.executable, "manage.py", "ws4redis", *arguments]
-        process = subprocess.Popen(command, cwd=site, env=environment, stdout=file, stderr=file, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            cwd=site,
+            env=environment,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+            # Where the tests run in a shell's background, Ctrl-C is ignored, and that is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         process.said = log.read_text
         try:
             yield process
