@@ -120,8 +120,8 @@ def test_beside_runserver_it_starts_anew_when_the_settings_change(store, tmp_pat
 
         def is_noticed():
             nonlocal touched
-            # The reloader may not have looked at the file the first time yet. Touched while it starts the next gateway, it
-            # would start another one after that, and be ended in the middle of it.
+            # The reloader may not have looked at the file the first time yet. Touched while it starts the next
+            # gateway, it would start another one after that, and be ended in the middle of it.
             if "INFO listening" not in process.said() and time.monotonic() > touched + 3:
                 os.utime(settings)
                 touched = time.monotonic()
