@@ -3,10 +3,11 @@
 //! clients, no permissions: who does not read is disconnected.
 //!
 //! ```text
-//! cargo bench --bench floor -- --listen 127.0.0.1:9000 --redis 127.0.0.1:6379 [--coalesce]
+//! cargo bench --bench floor -- --listen 127.0.0.1:9000 --redis 127.0.0.1:6379 [--coalesce] [--ping-every N]
 //! ```
 //!
-//! `--coalesce` sends everything that waits to a socket at once. `--listen` and `--redis` may be paths of unix sockets.
+//! `--coalesce` sends everything that waits to a socket at once. `--ping-every` pings some client after so many sends,
+//! in the middle of a fan-out. `--listen` and `--redis` may be paths of unix sockets.
 
 #![allow(
     clippy::unwrap_used,
@@ -62,6 +63,9 @@ struct Floor {
     channels: HashMap<Vec<u8>, usize>,
     members: Vec<Vec<usize>>,
     coalesce: bool,
+    /// Sends between two pings, and how many were made since the last one.
+    ping_every: Option<usize>,
+    unpinged: usize,
     scratch: Vec<u8>,
     /// What one read brought, by the number of the channel; empty, but it keeps its memory.
     batch: Vec<(usize, Vec<u8>)>,
@@ -79,11 +83,12 @@ fn main() {
         return;
     };
     let coalesce = arguments.iter().any(|argument| argument == "--coalesce");
-    Floor::start(&listen, &redis, coalesce).run();
+    let ping_every = value("--ping-every").map(|every| every.parse().unwrap());
+    Floor::start(&listen, &redis, coalesce, ping_every).run();
 }
 
 impl Floor {
-    fn start(listen: &str, redis: &str, coalesce: bool) -> Floor {
+    fn start(listen: &str, redis: &str, coalesce: bool, ping_every: Option<usize>) -> Floor {
         let poll = Poll::new().unwrap();
         let mut listener = Listener::bind(listen);
         let mut redis = Stream::connect(redis);
@@ -106,6 +111,8 @@ impl Floor {
             channels: HashMap::new(),
             members: Vec::new(),
             coalesce,
+            ping_every,
+            unpinged: 0,
             scratch: vec![0; 256 << 10],
             batch: Vec::new(),
         }
@@ -246,7 +253,20 @@ impl Floor {
 
     fn send(&mut self, number: usize, frames: &[u8]) {
         let mut slow = Vec::new();
-        for &index in &self.members[number] {
+        let members = &self.members[number];
+        for &index in members {
+            if let Some(every) = self.ping_every {
+                self.unpinged += 1;
+                if self.unpinged >= every {
+                    self.unpinged = 0;
+                    let pinged = members[fastrand::usize(..members.len())];
+                    let _ = self.clients[pinged]
+                        .as_mut()
+                        .unwrap()
+                        .stream
+                        .write(b"\x89\0");
+                }
+            }
             let client = self.clients[index].as_mut().unwrap();
             if client.stream.write(frames).ok() != Some(frames.len()) {
                 slow.push(index);

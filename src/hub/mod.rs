@@ -287,8 +287,8 @@ impl Hub {
         self.frames.shrink();
     }
 
-    /// Deadlines of sessions wait for the end of a fan-out. 333 pings a second among 150,000 deliveries, and pongs
-    /// between them, made each delivery a tenth dearer (benches/floor.rs with such pings paid the same).
+    /// Deadlines of sessions wait for the end of a fan-out: strewn over one, a few hundred pings a second make each of
+    /// 150,000 deliveries dearer, far beyond what they take themselves (`--ping-every` of benches/floor.rs shows it).
     fn has_time_for_sessions(&self, now: Tick) -> bool {
         let overdue = |due: Tick| due + SESSIONS_LATE_MAX <= now;
         self.dirty.is_empty() || self.timers.deadline().is_some_and(overdue)

@@ -29,7 +29,7 @@ use crate::wire::ws::Partial;
 const HEARTBEAT_PERIOD: Duration = Duration::from_millis(3_700);
 
 /// Pings and heartbeats fall due at multiples of this: those of thousands of clients wake the loop ten times a second
-/// and not hundreds. See [`Hub::elapsed`](super::Hub::elapsed) for what else it is good for.
+/// and not hundreds.
 const STROKE: Duration = Duration::from_millis(100);
 
 /// One connection through the client or the admin door.
