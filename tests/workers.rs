@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -425,4 +426,18 @@ fn a_worker_that_is_stuck_is_told_of_and_keeps_nobody_from_ending() {
         error.to_string(),
         "worker 1 is gone: its loop does not turn"
     );
+}
+
+#[test]
+fn what_a_second_worker_brings_is_measured_by_a_script_that_runs() {
+    let binary = env!("CARGO_BIN_EXE_ws4redis");
+    let brief = ["--rounds=1", "--clients=20", "--messages=5"];
+    for more in [&[][..], &["--unix"]] {
+        let mut script = Command::new("python3");
+        script.args(["-B", "benches/workers.py", binary]);
+        let output = script.args(brief).args(more).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{output:?}");
+        assert!(said.contains("\n2 over 1, round by round: "), "{said}");
+    }
 }

@@ -150,6 +150,26 @@ fn a_gateway_that_may_do_what_it_does_is_not_blamed() {
 }
 
 #[test]
+fn of_a_client_that_publishes_as_many_messages_are_under_way_as_was_asked_for() {
+    let held = Mutex::new(Vec::new());
+    // It answers when it has four: with fewer under way it would never.
+    let address = echo(move |_, message| {
+        let mut held = held.lock().unwrap();
+        held.push(frame(0x81, message));
+        match held.len() {
+            4 => vec![std::mem::take(&mut *held).concat()],
+            _ => Vec::new(),
+        }
+    });
+    let run = brief("publish", &address, &["--window=4", "--json"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(
+        json(&run)["phases"][0]["events"].as_u64() > Some(40),
+        "{run:?}"
+    );
+}
+
+#[test]
 fn what_a_gateway_does_wrong_while_it_is_measured_is_counted_and_called_what_it_is() {
     type Answer = fn(usize, &[u8]) -> Vec<Vec<u8>>;
     let ways: [(Answer, &str); 9] = [
