@@ -6,7 +6,11 @@ use std::time::Duration;
 use super::target::{Address, Target};
 use crate::config::Redis;
 
+/// In a template: the number of a channel.
 const CHANNEL: &str = "{channel}";
+/// In a template: the numbers of all of a client's channels.
+const CHANNELS: &str = "{channels}";
+
 /// A benchmark: whom, how many, what, how long.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -239,9 +243,6 @@ pub(super) fn fill(template: &str, dealt: Dealt) -> String {
 pub(super) fn fill_one(template: &str, channel: u32) -> String {
     template.replace(CHANNEL, &channel.to_string())
 }
-
-/// What a template says that wants to be told all of a client's channels.
-const CHANNELS: &str = "{channels}";
 
 #[cfg(test)]
 mod tests {
